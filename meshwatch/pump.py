@@ -1,0 +1,173 @@
+"""Moves bytes between one kernel source's channels and its conversation; decides nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+from meshwatch.kernel import Channel
+from meshwatch.model import Observation
+
+log = logging.getLogger(__name__)
+
+# A jump of CLOCK_BOOTTIME against CLOCK_MONOTONIC larger than this was a suspend.
+SUSPEND_NS = 500_000_000
+
+# Datagrams handed on before timers and other sources get their turn again.
+DRAINS_PER_TURN = 16
+
+
+class Conversation(Protocol):
+    """What a kernel source is asked and what its answers mean; knows no socket and no clock."""
+
+    @property
+    def name(self) -> str:
+        """The source's name in ``source`` rows."""
+
+    def begin(self, now: int) -> None:
+        """Forget what was under way and look at everything."""
+
+    def receive(self, data: memoryview, now: int) -> Iterable[Observation]:
+        """One datagram arrived."""
+
+    def notice(self, observation: Observation, now: int) -> None:
+        """Another source observed this: a hint."""
+
+    def outgoing(self) -> Sequence[bytes]:
+        """Requests to be sent now."""
+
+    def sent(self, request: bytes, now: int) -> None:
+        """This request was sent."""
+
+    def deadline(self) -> int | None:
+        """When ``wake`` has something to do, or None."""
+
+    def wake(self, now: int) -> Iterable[Observation]:
+        """Do what is due."""
+
+    def lost(self, now: int) -> Iterable[Observation]:
+        """Something went by unheard: throw away what was under way and look again."""
+
+
+class Tee(Protocol):
+    """Takes a copy of everything received and sent (a recording)."""
+
+    def received(self, protocol: int, data: memoryview, now: int) -> None:
+        """One datagram from the kernel, of this netlink protocol."""
+
+    def sent(self, protocol: int, request: bytes, now: int) -> None:
+        """One request to the kernel."""
+
+    def lost(self, protocol: int, now: int) -> None:
+        """Datagrams of this netlink protocol were lost here."""
+
+
+class Pump:
+    """Serves one conversation: waits for bytes or its deadline and makes a turn at each."""
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        hand_on: Callable[[Pump, Iterable[Observation], int], None],
+        tee: Tee | None = None,
+    ) -> None:
+        self.conversation = conversation
+        self._hand_on = hand_on
+        self._tee = tee
+        self._listening: list[Channel] = []
+        self._speaking: Channel | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._slept_ns = _slept_ns()
+
+    def open(self, listening: Sequence[Channel], speaking: Channel) -> None:
+        """Serve these channels from now on; requests go out on ``speaking``.
+
+        The pump owns the channels and closes them.
+        """
+        loop = asyncio.get_running_loop()
+        self._listening = [*listening, speaking]
+        self._speaking = speaking
+        for channel in self._listening:
+            loop.add_reader(channel.fileno(), self.turn)
+        self.conversation.begin(time.monotonic_ns())
+        self.turn()
+
+    def close(self) -> None:
+        """Stop serving and close the channels."""
+        loop = asyncio.get_running_loop()
+        for channel in self._listening:
+            loop.remove_reader(channel.fileno())
+            channel.close()
+        self._listening = []
+        self._speaking = None
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def notice(self, observations: Iterable[Observation], now: int) -> None:
+        """Offer what another source observed, and act on what follows from it."""
+        for observation in observations:
+            self.conversation.notice(observation, now)
+        self._speak(now)
+        self._set_timer()
+
+    def turn(self) -> None:
+        """Hear everything, do what is due, say what is to be said.
+
+        Deadlines are served on every turn, not only when the timer rings: a busy socket
+        would otherwise starve them.
+        """
+        now = time.monotonic_ns()
+        observations: list[Observation] = []
+        slept_ns = _slept_ns()
+        if slept_ns - self._slept_ns > SUSPEND_NS:
+            observations.extend(self.conversation.lost(now))
+        self._slept_ns = slept_ns
+        for channel in self._listening:
+            observations.extend(self._hear(channel))
+        now = time.monotonic_ns()
+        observations.extend(self.conversation.wake(now))
+        self._speak(now)
+        self._set_timer()
+        if observations:
+            self._hand_on(self, observations, now)
+
+    def _hear(self, channel: Channel) -> Iterable[Observation]:
+        for _ in range(DRAINS_PER_TURN):
+            drained = channel.drain()
+            now = time.monotonic_ns()
+            for datagram in drained.datagrams:
+                if self._tee is not None:
+                    self._tee.received(channel.protocol, datagram, now)
+                yield from self.conversation.receive(datagram, now)
+            if drained.overrun or drained.truncated:
+                log.warning("%s: the kernel's messages overran the socket", channel.name)
+                if self._tee is not None:
+                    self._tee.lost(channel.protocol, now)
+                yield from self.conversation.lost(now)
+            if not drained.more:
+                break
+
+    def _speak(self, now: int) -> None:
+        if self._speaking is None:
+            return
+        for request in self.conversation.outgoing():
+            self._speaking.send(request)
+            if self._tee is not None:
+                self._tee.sent(self._speaking.protocol, request, now)
+            self.conversation.sent(request, now)
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        deadline = self.conversation.deadline()
+        if deadline is not None and self._speaking is not None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_at(deadline / 1e9, self.turn)
+
+
+def _slept_ns() -> int:
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.monotonic_ns()
