@@ -1,0 +1,35 @@
+# What one does with this repository. Everything lands in .venv and build; nothing else is touched.
+
+PYTHON = .venv/bin/python
+
+.PHONY: run vm build test test-all bench install uninstall clean
+
+# The table, live: of this machine's mesh interface, or of a recording where there is none.
+run:
+	@tools/install run
+	@exec $(PYTHON) -m tools.run
+
+# The same on a booted kernel with four radios that meet and part.
+vm:
+	@tools/install test
+	@exec $(PYTHON) -m tools.vm demo
+
+build:
+	@tools/install run
+
+test:
+	@tools/install test
+	@exec $(PYTHON) -m tools.tiers test
+
+test-all:
+	@tools/install test
+	@exec $(PYTHON) -m tools.tiers test rest
+
+bench:
+	@tools/install test
+	@exec $(PYTHON) -m tools.bench
+
+clean:
+	rm -rf build .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find meshwatch tools tests -name __pycache__ -prune -exec rm -r {} +
+	rm -f meshwatch/_csrc*.so
