@@ -1,0 +1,219 @@
+"""Recordings: netlink datagrams with time and direction, pcapng out, pcapng and pcap in.
+
+A recording is an ordinary pcapng file (draft-ietf-opsawg-pcapng) of link type NETLINK, so
+Wireshark opens it; when its first packet is the family reply of nl80211, Wireshark names the
+attributes too. Its clock is the monotonic clock moved by less than a second, such that the rest
+of the way to wall time is the whole seconds of ``if_tsoffset``: a replay gets a steady clock and
+Wireshark gets the date.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import chain
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from meshwatch import pcap
+from meshwatch.pcap import CaptureFile, Frame, MalformedCapture
+
+APPLICATION = "meshwatch"
+LOSS_MARK = struct.pack("=IHHII", 16, 4, 0, 0, 0)
+"""A bare NLMSG_OVERRUN message in place of datagrams that were lost."""
+
+_LINKTYPE_NETLINK = 253
+_COOKED = struct.Struct(">HH10xH")  # packet type, ARPHRD type, netlink protocol
+_ARPHRD_NETLINK = 824
+_PACKET_HOST, _PACKET_OUTGOING = 0, 4  # linux/if_packet.h
+
+_SECOND_NS = 1_000_000_000
+_BUFFER_BYTES = 64 * 1024
+
+
+class Packet(NamedTuple):
+    """One datagram.
+
+    ``time_ns`` is on the recording's clock, ``protocol`` the netlink protocol (16 generic
+    netlink, 0 rtnetlink). ``outgoing`` means a request that meshwatch sent; it is always False in
+    a foreign capture, since a netlink monitor device shows whatever passes as outgoing.
+    """
+
+    time_ns: int
+    protocol: int
+    outgoing: bool
+    data: bytes
+
+
+class RecordingFailed(Exception):
+    """The file cannot be written (disk full, no permission): recording is over."""
+
+
+class Writer:
+    """Writes a recording; at most 64 KiB or one second of packets wait in memory.
+
+    Nothing is synced: a write costs a copy into the page cache. Any method may raise
+    :class:`RecordingFailed`; the file then ends with a whole packet, and further calls do nothing.
+    """
+
+    def __init__(self, path: Path, *, release: str, kernel: str, wall_offset_ns: int) -> None:
+        """``wall_offset_ns`` is wall clock minus the clock of the packets' ``time_ns``."""
+        offset_s, self._shift_ns = divmod(wall_offset_ns, _SECOND_NS)
+        self._whole_bytes = 0
+        self._flushed_ns = 0
+        self._file: BinaryIO | None = None
+        comment = f"wall clock minus monotonic clock at the start: {wall_offset_ns} ns"
+        section = struct.pack("=IHHq", pcap.BYTE_ORDER_MAGIC, 1, 0, -1) + _options(
+            (pcap.COMMENT, comment.encode()),
+            (pcap.OPERATING_SYSTEM, f"Linux {kernel}".encode()),
+            (pcap.USER_APPLICATION, f"{APPLICATION} {release}".encode()),
+        )
+        interface = struct.pack("=HHI", _LINKTYPE_NETLINK, 0, 0) + _options(
+            (pcap.NAME, b"netlink"),
+            (pcap.TIME_RESOLUTION, b"\x09"),
+            (pcap.TIME_OFFSET, struct.pack("=q", offset_s)),
+        )
+        self._buffer = bytearray(_block(pcap.SECTION, section) + _block(pcap.INTERFACE, interface))
+        # A pipe that nobody empties would stop the daemon.
+        if path.is_fifo():
+            raise RecordingFailed(f"{path} is a pipe; a recording needs a file")
+        try:
+            self._file = path.open("wb", buffering=0)
+        except OSError as error:
+            raise RecordingFailed(str(error)) from error
+        self.flush()
+
+    def write(self, packet: Packet) -> None:
+        """Add a packet."""
+        if self._file is None:
+            return
+        direction = _PACKET_OUTGOING if packet.outgoing else _PACKET_HOST
+        data = _COOKED.pack(direction, _ARPHRD_NETLINK, packet.protocol) + packet.data
+        high, low = divmod(packet.time_ns + self._shift_ns, 1 << 32)
+        head = struct.pack("=IIIII", 0, high, low, len(data), len(data))
+        self._buffer += _block(pcap.ENHANCED_PACKET, head + _padded(data))
+        if len(self._buffer) >= _BUFFER_BYTES or packet.time_ns >= self._flushed_ns + _SECOND_NS:
+            self._flushed_ns = packet.time_ns
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand everything to the operating system."""
+        if self._file is None:
+            return
+        try:
+            rest = memoryview(bytes(self._buffer))
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            with suppress(OSError):  # a device has no length to cut back to
+                self._file.truncate(self._whole_bytes)
+            self._abandon()
+            raise RecordingFailed(str(error)) from error
+        self._whole_bytes += len(self._buffer)
+        self._buffer.clear()
+
+    def close(self) -> None:
+        """Flush and close."""
+        self.flush()
+        self._abandon()
+
+    def _abandon(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            with suppress(OSError):  # a late error of a file that is given up anyway
+                file.close()
+
+
+def _padded(data: bytes) -> bytes:
+    return data + bytes(-len(data) % 4)
+
+
+def _options(*options: tuple[int, bytes]) -> bytes:
+    return b"".join(
+        struct.pack("=HH", code, len(value)) + _padded(value)
+        for code, value in (*options, (0, b""))
+    )
+
+
+def _block(kind: int, body: bytes) -> bytes:
+    length = len(body) + 12
+    return struct.pack("=II", kind, length) + body + struct.pack("=I", length)
+
+
+def open_recording(path: Path) -> Recording:
+    """Open a recording, or a capture of a netlink monitor device.
+
+    Raises OSError and :class:`MalformedCapture`.
+    """
+    file = path.open("rb")
+    try:
+        return Recording(file)
+    except MalformedCapture:
+        file.close()
+        raise
+
+
+class Recording:
+    """An open recording or foreign capture: iterate it, once, for its packets.
+
+    ``application`` is the program that the file says wrote it, ``ours`` whether that is meshwatch.
+    ``wall_offset_ns`` leads from a packet's time to wall time. During the iteration, which raises
+    :class:`MalformedCapture` where the file is damaged, ``cut`` becomes True if the file ends
+    within a packet, and ``skipped`` counts what is not a netlink datagram.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        """Read up to the first packet."""
+        self._capture = CaptureFile(file)
+        self._frames = iter(self._capture)
+        self._first = next(self._frames, None)
+        self._skipped = 0
+        self.application = self._capture.application
+        self.comment = self._capture.comment
+        self.ours = self.application.partition(" ")[0] == APPLICATION
+        self.wall_offset_ns = 0
+        if self.ours and self._first is not None:
+            self.wall_offset_ns = self._first.wall_offset_s * _SECOND_NS
+
+    def __iter__(self) -> Iterator[Packet]:
+        if self._first is None:
+            return
+        strange: Frame | None = self._first
+        for frame in chain((self._first,), self._frames):
+            packet = self._packet(frame)
+            if packet is None:
+                self._skipped += 1
+            else:
+                strange = None
+                yield packet
+        if strange is not None:
+            raise MalformedCapture(
+                0, f"link type {strange.linktype}, not netlink ({_LINKTYPE_NETLINK})"
+            )
+
+    @property
+    def cut(self) -> bool:
+        """Whether the file was seen to end within a packet."""
+        return self._capture.cut
+
+    @property
+    def skipped(self) -> int:
+        """Frames so far that are no netlink datagram, or bear no time."""
+        return self._skipped + self._capture.skipped
+
+    def close(self) -> None:
+        """Close the file."""
+        self._capture.close()
+
+    def _packet(self, frame: Frame) -> Packet | None:
+        if frame.linktype != _LINKTYPE_NETLINK or len(frame.data) < _COOKED.size:
+            return None
+        direction, hardware, protocol = _COOKED.unpack_from(frame.data)
+        if hardware != _ARPHRD_NETLINK:
+            return None
+        time_ns = frame.time_ns
+        if not self.ours:  # there the clock is the wall clock
+            time_ns += frame.wall_offset_s * _SECOND_NS
+        data = LOSS_MARK if frame.shortened else frame.data[_COOKED.size :]
+        return Packet(time_ns, protocol, self.ours and direction == _PACKET_OUTGOING, data)
