@@ -233,7 +233,8 @@ class Machine:
             "python": sys.executable,
             "agent": str(AGENT),
             "home": str(Path.home()),
-            "path": packages.SEARCH_PATH,
+            # The python3 that a command finds there is the one that runs here.
+            "path": f"{AGENT.parent / 'bin'}:{Path(sys.executable).parent}:{packages.SEARCH_PATH}",
         }
         # oops=panic and panic=-1: a kernel that has stumbled must not go on as if it had not.
         line = ["console=ttyS0", "quiet", "oops=panic", "panic=-1", "mitigations=off"]

@@ -81,7 +81,8 @@ def _raw(job: Job) -> Iterator[None]:
     previous = signal.signal(
         signal.SIGWINCH, lambda *_: job.send(Kind.RESIZE, json.dumps(size()).encode())
     )
-    tty.setraw(0)
+    # Without the usual flush: what was typed ahead is meant for the guest.
+    tty.setraw(0, termios.TCSADRAIN)
     try:
         yield
     finally:

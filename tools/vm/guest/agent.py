@@ -13,7 +13,6 @@ import termios
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -174,34 +173,44 @@ class Agent:
 def start_process(job: Job, request: Mapping[str, Any]) -> subprocess.Popen[bytes]:
     """Start what is asked for and note in the job by which descriptors to talk to it."""
     argv: list[str] = request["argv"]
-    start = partial(
-        subprocess.Popen[bytes], cwd=request["cwd"], env={**os.environ, **request["environment"]}
-    )
     if request["terminal"]:
         leader, follower = pty.openpty()
         resize(leader, request["terminal"])
         job.stdin, job.outputs = os.dup(leader), {leader: Kind.STDOUT}
-        try:
-            # A session of its own, with the terminal as its controlling one.
-            return start(
-                ["setsid", "--ctty", *argv], stdin=follower, stdout=follower, stderr=follower
-            )
-        finally:
-            os.close(follower)
+        # A session of its own, with the terminal as its controlling one.
+        argv = ["setsid", "--ctty", *argv]
+        with os.fdopen(follower) as terminal:
+            return popen(request, argv, terminal, terminal, terminal, new_session=False)
     if request["log"]:
         with Path(request["log"]).open("ab") as log:
-            return start(
-                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
+            return popen(request, argv, subprocess.DEVNULL, log, log)
     stdin = subprocess.PIPE if request["stdin"] else subprocess.DEVNULL
-    process = start(
-        argv, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-    )
+    process = popen(request, argv, stdin, subprocess.PIPE, subprocess.PIPE)
     if process.stdin:
         job.stdin = keep(process.stdin)
     assert process.stdout and process.stderr
     job.outputs = {keep(process.stdout): Kind.STDOUT, keep(process.stderr): Kind.STDERR}
     return process
+
+
+def popen(
+    request: Mapping[str, Any],
+    argv: list[str],
+    stdin: IO[Any] | int,
+    stdout: IO[Any] | int,
+    stderr: IO[Any] | int,
+    *,
+    new_session: bool = True,
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        argv,
+        cwd=request["cwd"],
+        env={**os.environ, **request["environment"]},
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        start_new_session=new_session,
+    )
 
 
 def keep(pipe: IO[bytes]) -> int:

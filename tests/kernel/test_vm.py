@@ -1,0 +1,198 @@
+"""Tests that the virtual machine is what the other kernel tests take it for."""
+
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tools.vm.air import Air
+from tools.vm.machine import JobTimeout, Machine
+
+pytestmark = pytest.mark.kernel
+
+KERNEL = os.environ.get("MESHWATCH_KERNEL", "6.1")
+BEACONS = ["--beacon-interval", "200"]
+# With a beacon each 205 ms, the one is beyond doubt and the other is not.
+SILENT_MS, HEARD_MS = 1200, 600
+EVENT_TIMEOUT_S = 15.0
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    output = tmp_path_factory.mktemp("vm")
+    with Machine(kernel=KERNEL, radios=4, memory_mib=1024, output=output) as booted:
+        yield booted
+
+
+@pytest.fixture(scope="module")
+def pair(machine: Machine) -> Callable[[], int]:
+    """Two radios in a mesh; how many ms ago the first one heard the second one."""
+    machine.run(["radio", "mesh", "0", "1", *BEACONS], check=True)
+
+    def inactive_ms() -> int:
+        dump = machine.run(["iw", "dev", "mesh0", "station", "dump"], check=True).stdout
+        fields = dict(line.strip().split(":", 1) for line in dump.splitlines() if ":\t" in line)
+        if fields.get("mesh plink", "").strip() != "ESTAB":
+            return -1
+        return int(fields["inactive time"].split()[0])
+
+    eventually(lambda: inactive_ms() >= 0)
+    return inactive_ms
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + EVENT_TIMEOUT_S
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.1)
+
+
+def test_runs_the_kernel_asked_for(machine: Machine) -> None:
+    assert machine.release.startswith(f"{KERNEL}.")
+    assert machine.run(["uname", "-r"]).stdout.strip() == machine.release
+
+
+def test_tells_output_errors_and_status_apart(machine: Machine) -> None:
+    completed = machine.run("echo out; echo err >&2; exit 3")
+    assert (completed.returncode, completed.stdout, completed.stderr) == (3, "out\n", "err\n")
+    assert machine.run("kill -TERM $$").returncode == -signal.SIGTERM
+    missing = machine.run(["no-such-program"])
+    assert missing.returncode == 127
+    assert "no-such-program" in missing.stderr
+
+
+def test_passes_large_output_whole(machine: Machine) -> None:
+    assert machine.run("seq 100000").stdout.split()[-1] == "100000"
+
+
+def test_answers_at_once(machine: Machine) -> None:
+    times_s = []
+    for _ in range(5):
+        began_s = time.monotonic()
+        machine.run(["true"])
+        times_s.append(time.monotonic() - began_s)
+    assert min(times_s) < 0.15
+
+
+def test_kills_what_does_not_end_in_time(machine: Machine) -> None:
+    with pytest.raises(JobTimeout) as caught:
+        machine.run("echo so far; sleep 1000", timeout_s=1)
+    assert caught.value.completed.stdout == "so far\n"
+    assert machine.run(["pgrep", "-x", "sleep"]).returncode == 1
+
+
+def test_leaves_a_process_running_with_live_output(machine: Machine) -> None:
+    process = machine.spawn("echo started; trap 'echo bye; exit 7' TERM; sleep 1000 & wait")
+    eventually(lambda: process.output == "started\n")
+    assert process.poll() is None
+    assert machine.run(["test", "-d", f"/proc/{process.pid}"]).returncode == 0
+    process.kill(signal.SIGTERM)
+    assert process.wait(timeout_s=10) == 7
+    assert process.output == "started\nbye\n"
+
+
+def test_shares_files_as_they_change(machine: Machine) -> None:
+    note = machine.output / "note"
+    for text in ("one", "two"):
+        note.write_text(text)
+        assert machine.run(["cat", str(note)]).stdout == text
+    machine.run(f"echo three > {note}", check=True)
+    assert note.read_text() == "three\n"
+    assert machine.run(["cat", __file__]).stdout == Path(__file__).read_text()
+    assert machine.run(f"echo x >> {__file__}").returncode != 0
+
+
+def test_has_what_programs_expect_of_a_system(machine: Machine) -> None:
+    machine.run("cat <(echo fd) && test -w /dev/shm && test -w /run && ping -c1 ::1", check=True)
+    bus = machine.run("dbus-daemon --system --fork --print-pid && pkill -x dbus-daemon")
+    assert bus.returncode == 0, bus.stderr
+
+
+def test_out_of_reach_is_silence(machine: Machine, pair: Callable[[], int]) -> None:
+    machine.run(["radio", "reach", "1", "0"], check=True)
+    eventually(lambda: pair() > SILENT_MS)
+    machine.run(["radio", "reach", "1", "1"], check=True)
+    eventually(lambda: 0 <= pair() < HEARD_MS)
+
+
+def test_medium_loses_what_it_is_told_to_lose(machine: Machine, pair: Callable[[], int]) -> None:
+    with Air(machine, seed=1) as air:
+        eventually(lambda: 0 <= pair() < HEARD_MS)
+        air.link(1, 0, loss=1.0, both_ways=False)
+        eventually(lambda: pair() > SILENT_MS)
+        eventually(lambda: air.frames()["1>0"].get("lost", 0) > 0)
+        assert "lost" not in air.frames()["0>1"]
+        air.link(1, 0, loss=0.0, signal_dbm=-77, both_ways=False)
+        eventually(lambda: 0 <= pair() < HEARD_MS)
+        eventually(lambda: "signal:  \t-77 dBm" in dump(machine))
+    eventually(lambda: "signal:  \t-30 dBm" in dump(machine))
+
+
+def dump(machine: Machine) -> str:
+    return machine.run(["iw", "dev", "mesh0", "station", "dump"], check=True).stdout
+
+
+def test_laptops_are_apart_and_reach_each_other_by_radio(machine: Machine) -> None:
+    for name, phy in (("a", "2"), ("b", "3")):
+        machine.run(
+            ["radio", "laptop", "create", name, phy, "--mesh", "away", *BEACONS], check=True
+        )
+    stations = "ip netns exec a iw dev mesh0 station dump"
+    eventually(lambda: "ESTAB" in machine.run(stations).stdout)
+    machine.run(["radio", "leave", "--laptop", "b"], check=True)
+    eventually(lambda: "LISTEN" in machine.run(stations).stdout)
+    for name in "ab":
+        machine.run(["radio", "laptop", "delete", name], check=True)
+    eventually(lambda: machine.run(["ip", "link", "show", "wlan3"]).returncode == 0)
+
+
+def test_driver_can_be_reloaded(machine: Machine) -> None:
+    """Last of those with radios, since the interfaces are gone afterwards."""
+    machine.run("modprobe -r mac80211_hwsim && modprobe mac80211_hwsim radios=2", check=True)
+    assert machine.run(["radio", "list"]).stdout.split() == ["phy4", "phy5"]
+
+
+def test_shell_is_a_terminal() -> None:
+    """And a machine that was started serves others until it is stopped."""
+    name = f"test-{os.getpid()}"
+    command = Path(__file__).resolve().parents[2] / "tools" / "vm" / "vm"
+    vm = [sys.executable, str(command)]
+    start = ["start", "--name", name, "--kernel", KERNEL, "--radios", "0", "--memory", "512"]
+    subprocess.run([*vm, *start, "--life", "60"], check=True, timeout=90)
+    try:
+        done = subprocess.run(
+            [*vm, "exec", "--name", name, "--", "sh", "-c", "cat; echo err >&2; exit 4"],
+            input="in",
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (4, "in", "err\n")
+        leader, follower = pty.openpty()
+        with os.fdopen(follower) as terminal:
+            shell = subprocess.Popen(
+                [*vm, "shell", "--name", name, "--", "sh"],
+                stdin=terminal,
+                stdout=terminal,
+                stderr=terminal,
+                start_new_session=True,
+            )
+        os.write(leader, b"tty; echo $((6 * 7)); exit 5\n")
+        screen = b""
+        deadline = time.monotonic() + EVENT_TIMEOUT_S
+        while shell.poll() is None and time.monotonic() < deadline:
+            if select.select([leader], [], [], 0.1)[0]:
+                screen += os.read(leader, 1000)
+        assert shell.poll() == 5
+        assert b"/dev/pts/" in screen
+        assert b"\r\n42\r\n" in screen
+    finally:
+        subprocess.run([*vm, "stop", "--name", name], check=True, timeout=30)
