@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -110,7 +111,10 @@ def test_shares_files_as_they_change(machine: Machine) -> None:
 
 
 def test_has_what_programs_expect_of_a_system(machine: Machine) -> None:
-    machine.run("cat <(echo fd) && test -w /dev/shm && test -w /run && ping -c1 ::1", check=True)
+    machine.run(
+        "cat <(echo fd) && test -w /dev/shm && test -w /run && ip link show up lo | grep LOOPBACK",
+        check=True,
+    )
     bus = machine.run("dbus-daemon --system --fork --print-pid && pkill -x dbus-daemon")
     assert bus.returncode == 0, bus.stderr
 
@@ -190,7 +194,8 @@ def test_shell_is_a_terminal() -> None:
         deadline = time.monotonic() + EVENT_TIMEOUT_S
         while shell.poll() is None and time.monotonic() < deadline:
             if select.select([leader], [], [], 0.1)[0]:
-                screen += os.read(leader, 1000)
+                with suppress(OSError):  # its last user is gone
+                    screen += os.read(leader, 1000)
         assert shell.poll() == 5
         assert b"/dev/pts/" in screen
         assert b"\r\n42\r\n" in screen
