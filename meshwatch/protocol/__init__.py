@@ -1,0 +1,71 @@
+"""The language of the Unix sockets, whose laws are in meshwatch-protocol(7).
+
+``version``, ``snapshot`` and ``change`` make lines of what the daemon has; ``Lines`` and
+``decode`` make objects of what a client receives.
+"""
+
+from meshwatch.protocol.lines import (
+    MAJOR,
+    MAX_LINE,
+    MINOR,
+    Line,
+    Lines,
+    ProtocolError,
+    change,
+    decode,
+    encode,
+    interface,
+    neighbor,
+    snapshot,
+    source,
+    version,
+)
+from meshwatch.protocol.objects import (
+    Changed,
+    Interface,
+    InterfaceChanged,
+    InterfaceRemoved,
+    Message,
+    Neighbor,
+    Protocol,
+    Reading,
+    Readings,
+    Removed,
+    Snapshot,
+    Source,
+    SourceChanged,
+    Version,
+    Was,
+)
+
+__all__ = [
+    "MAJOR",
+    "MAX_LINE",
+    "MINOR",
+    "Changed",
+    "Interface",
+    "InterfaceChanged",
+    "InterfaceRemoved",
+    "Line",
+    "Lines",
+    "Message",
+    "Neighbor",
+    "Protocol",
+    "ProtocolError",
+    "Reading",
+    "Readings",
+    "Removed",
+    "Snapshot",
+    "Source",
+    "SourceChanged",
+    "Version",
+    "Was",
+    "change",
+    "decode",
+    "encode",
+    "interface",
+    "neighbor",
+    "snapshot",
+    "source",
+    "version",
+]
