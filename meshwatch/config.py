@@ -41,8 +41,8 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="meshwatchd",
         description="Watch 802.11s mesh peer links and publish one true neighbor table.",
-        epilog="See meshwatchd(8). Exit status: 0 ended by SIGTERM or SIGINT or at the end of a "
-        "replay, 1 cannot run, 2 usage or configuration.",
+        epilog="See meshwatchd(8). Exit status: 0 ended by SIGTERM or SIGINT, 1 cannot run, "
+        "2 usage or configuration.",
     )
     add = parser.add_argument
     add("--config", metavar="FILE", help=f"settings (default: {DEFAULT_FILE}, if it exists)")

@@ -71,7 +71,7 @@ class Pump:
     def __init__(
         self,
         conversation: Conversation,
-        hand_on: Callable[[Pump, Iterable[Observation], int], None],
+        hand_on: Callable[[Pump, list[Observation], int], None],
         tee: Tee | None = None,
     ) -> None:
         self.conversation = conversation
@@ -82,13 +82,13 @@ class Pump:
         self._timer: asyncio.TimerHandle | None = None
         self._slept_ns = _slept_ns()
 
-    def open(self, listening: Sequence[Channel], speaking: Channel) -> None:
-        """Serve these channels from now on; requests go out on ``speaking``.
+    def open(self, channels: Sequence[Channel], speaking: Channel) -> None:
+        """Serve these channels, heard in this order; requests go out on ``speaking``, one of them.
 
         The pump owns the channels and closes them.
         """
         loop = asyncio.get_running_loop()
-        self._listening = [*listening, speaking]
+        self._listening = list(channels)
         self._speaking = speaking
         for channel in self._listening:
             loop.add_reader(channel.fileno(), self.turn)
@@ -105,6 +105,10 @@ class Pump:
         self._speaking = None
         if self._timer is not None:
             self._timer.cancel()
+
+    def observed(self, observations: list[Observation]) -> None:
+        """Hand on what was observed of the source itself."""
+        self._hand_on(self, observations, time.monotonic_ns())
 
     def notice(self, observations: Iterable[Observation], now: int) -> None:
         """Offer what another source observed, and act on what follows from it."""

@@ -1,0 +1,48 @@
+"""Copies what the pumps hear and say into a recording; a full disk ends it, not the daemon."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+
+from meshwatch.recording import RecordingFailed, Writer
+
+log = logging.getLogger(__name__)
+
+
+class Tee:
+    """A recording that may fail; ``on_failure`` is told why, once."""
+
+    def __init__(self, writer: Writer, on_failure: Callable[[str], None]) -> None:
+        self._writer: Writer | None = writer
+        self._on_failure = on_failure
+
+    def received(self, protocol: int, data: memoryview, now: int) -> None:
+        """One datagram from the kernel."""
+        self._try(lambda writer: writer.received(protocol, data, now))
+
+    def sent(self, protocol: int, request: bytes, now: int) -> None:
+        """One request to the kernel."""
+        self._try(lambda writer: writer.sent(protocol, request, now))
+
+    def lost(self, protocol: int, now: int) -> None:
+        """Datagrams were lost here."""
+        self._try(lambda writer: writer.lost(protocol, now))
+
+    def close(self) -> None:
+        """End the recording."""
+        self._try(Writer.close)
+        self._writer = None
+
+    def _try(self, write: Callable[[Writer], None]) -> None:
+        if self._writer is None:
+            return
+        try:
+            write(self._writer)
+        except RecordingFailed as error:
+            writer, self._writer = self._writer, None
+            with suppress(RecordingFailed):
+                writer.close()
+            log.error("the recording ended: %s", error)
+            self._on_failure(f"the recording ended: {error}")

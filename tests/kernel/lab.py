@@ -1,0 +1,230 @@
+"""A booted kernel with mesh radios, a meshwatchd in it, and the truth beside it (`iw`)."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tools.vm.machine import Machine, Process
+
+ROOT = Path(__file__).parents[2]
+PYTHON = str(ROOT / ".venv/bin/python")
+FOLLOW = Path(__file__).parent / "follow.py"
+
+# Under TCG pyroute2's import alone takes some 8 s.
+START_S = 90.0
+POLL_S = 1.0
+# Beacons come every 1.024 s; a neighbor is quiet after 3.5 and gone after 8 of them.
+FRESH_MS = 2500
+GONE_MS = 8192 + 1500
+
+
+@dataclass(frozen=True)
+class Link:
+    """One line of `iw station dump`: what the kernel says of a station."""
+
+    plink: str
+    inactive_ms: int
+
+
+class Daemon:
+    """A meshwatchd in the guest and one follower of its news socket."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        name: str,
+        *arguments: str,
+        prefix: tuple[str, ...] = (),
+        bus: str = "none",
+    ) -> None:
+        self._machine = machine
+        self.runtime_directory = f"/run/meshwatch-{name}"
+        self.process: Process = machine.spawn(
+            [*prefix, PYTHON, "-m", "meshwatch.daemon", "--runtime-directory",
+             self.runtime_directory, "--bus", bus, *arguments],
+            log=f"{name}-daemon.log",
+        )  # fmt: skip
+        self._follower = machine.spawn(
+            ["python3", str(FOLLOW), f"{self.runtime_directory}/news.sock"],
+            log=f"{name}-news.log",
+        )
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Every complete line the follower has got; ``at`` is its time of arrival (s)."""
+        found = []
+        for line in self._follower.output.splitlines():
+            stamp, _, text = line.partition(" ")
+            if text.endswith("}"):
+                found.append({"at": float(stamp), **json.loads(text)})
+        return found
+
+    def rows(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """The neighbors as a subscriber's mirror holds them: (interface, address) -> row."""
+        mirror: dict[tuple[str, str], dict[str, Any]] = {}
+        fresh = True
+        for line in self.lines():
+            kind = line["class"]
+            if kind == "snapshot":
+                if fresh:
+                    mirror = {}
+                fresh = not line.get("more", False)
+                for row in line.get("neighbors", []):
+                    mirror[row["interface"], row["address"]] = row
+            elif kind == "changed":
+                row, was = line["neighbor"], line.get("was", {})
+                mirror.pop((was.get("interface", row["interface"]), row["address"]), None)
+                mirror[row["interface"], row["address"]] = row
+            elif kind == "removed":
+                row = line["neighbor"]
+                mirror.pop((row["interface"], row["address"]), None)
+        return mirror
+
+    def sources(self) -> dict[str, str | None]:
+        """What each source of the daemon last said of itself: None is well."""
+        health: dict[str, str | None] = {}
+        for line in self.lines():
+            rows = line.get("sources", []) if line["class"] == "snapshot" else []
+            if line["class"] == "source":
+                rows = [line["source"]]
+            health |= {row["source"]: row.get("failure") for row in rows}
+        return health
+
+    def await_ready(self) -> None:
+        """Wait for the first snapshot."""
+        until(lambda: self._alive() and any(x["class"] == "snapshot" for x in self.lines()),
+              START_S, lambda: f"no snapshot; the daemon said:\n{self.process.output}")  # fmt: skip
+
+    def _alive(self) -> bool:
+        if self.process.poll() is not None:
+            raise AssertionError(f"meshwatchd ended:\n{self.process.output}")
+        return True
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """End it; its exit status."""
+        self.process.kill(number)
+        status = self.process.wait(timeout_s=20)
+        self._follower.kill(signal.SIGKILL)
+        return status
+
+
+class Lab:
+    """Radios of one machine as mesh points mesh0, mesh1, ... in one network namespace."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+
+    def sh(self, script: str, timeout_s: float = 60) -> str:
+        """Run a bash script in the guest; its output."""
+        return self.machine.run(script, timeout_s=timeout_s, check=True).stdout
+
+    def radios(self) -> list[str]:
+        """The phys of the guest, in the order of their numbers."""
+        names = self.sh("ls /sys/class/ieee80211").split()
+        return sorted(names, key=lambda name: int(name.removeprefix("phy")))
+
+    def make_meshes(self, count: int) -> None:
+        """One mesh interface, up but not joined, on each of the first radios."""
+        phys = self.radios()[:count]
+        self.sh(
+            "for w in /sys/class/net/wlan*; do [ -e $w ] && iw dev ${w##*/} del; done\n"
+            + "".join(
+                f"iw phy {phy} interface add mesh{i} type mp; ip link set mesh{i} up\n"
+                f"echo 1 > /sys/kernel/debug/ieee80211/{phy}/hwsim/group\n"
+                for i, phy in enumerate(phys)
+            )
+        )
+
+    def join(self, *indexes: int) -> None:
+        """Join the mesh with these interfaces, one right after the other."""
+        self.sh("".join(f"iw dev mesh{i} mesh join classroom freq 2412\n" for i in indexes))
+
+    def leave(self, *indexes: int) -> None:
+        """Leave it with a Close to every peer."""
+        self.sh("".join(f"iw dev mesh{i} mesh leave\n" for i in indexes))
+
+    def reach(self, index: int, group: int) -> None:
+        """Radios hear each other if their group masks share a bit."""
+        phy = self.sh(f"cat /sys/class/net/mesh{index}/phy80211/name").strip()
+        self.sh(f"echo {group} > /sys/kernel/debug/ieee80211/{phy}/hwsim/group")
+
+    def truth(self) -> dict[tuple[str, str], Link]:
+        """What `iw` says now: (interface, address) -> link."""
+        dump = self.sh(
+            'iw dev | awk \'$1=="Interface"{n=$2} $1=="type" && ($2=="mesh" || $2=="IBSS")'
+            "{print n}' | while read i; do echo INTERFACE $i; iw dev $i station dump; done"
+        )
+        links: dict[tuple[str, str], Link] = {}
+        for part in re.split(r"^INTERFACE ", dump, flags=re.M)[1:]:
+            interface = part.split(maxsplit=1)[0]
+            for station in re.split(r"^Station ", part, flags=re.M)[1:]:
+                plink = re.search(r"mesh plink:\s*(\w+)", station)
+                inactive = re.search(r"inactive time:\s*(\d+) ms", station)
+                links[interface, station[:17]] = Link(
+                    plink[1] if plink else "IBSS", int(inactive[1]) if inactive else 0
+                )
+        return links
+
+    def disagreements(self, daemon: Daemon) -> list[str]:
+        """Where the daemon's table differs from `iw`; doubtful silence is not judged."""
+        truth, rows = self.truth(), daemon.rows()
+        found = []
+        for key, link in truth.items():
+            presence = rows[key]["presence"] if key in rows else "absent"
+            working = link.plink in {"ESTAB", "IBSS"}
+            if working and link.inactive_ms < FRESH_MS:
+                right = presence == "present"
+            elif link.inactive_ms > GONE_MS:
+                right = presence == "absent"
+            elif not working:
+                right = presence in {"heard", "absent"}
+            else:
+                right = True
+            if not right:
+                found.append(f"{key}: iw says {link}, meshwatch says {presence}")
+        found += [f"{key}: a ghost, {rows[key]['presence']}" for key in rows.keys() - truth.keys()]
+        return found
+
+    def settle(self, daemon: Daemon, within_s: float, what: str) -> float:
+        """Wait until the table agrees with `iw`; how long that took, in s."""
+        began = time.monotonic()
+        until(
+            lambda: not self.disagreements(daemon),
+            within_s,
+            lambda: f"{what}: " + "; ".join(self.disagreements(daemon)),
+        )
+        return time.monotonic() - began
+
+    def await_links(self, count: int, within_s: float = 60) -> None:
+        """Wait until `iw` shows that many established links, alive."""
+        until(
+            lambda: (
+                sum(
+                    link.plink == "ESTAB" and link.inactive_ms < FRESH_MS
+                    for link in self.truth().values()
+                )
+                == count
+            ),
+            within_s,
+            lambda: f"not {count} links: {self.truth()}",
+        )
+
+
+def until(condition: Callable[[], bool], within_s: float, complaint: Callable[[], str]) -> None:
+    """Look again and again until the condition holds; fails with the complaint in the end."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(complaint())
+
+
+def quoted(*words: str) -> str:
+    """Words as one shell command."""
+    return shlex.join(words)

@@ -1,0 +1,69 @@
+"""Drivers unloaded, sockets overrun, buses restarted: the table is right again soon after.
+
+These scenarios end worlds, so they come after the others (pytest runs files by name) and each
+leaves four radios behind for the next.
+"""
+
+from __future__ import annotations
+
+import signal
+
+from tests.kernel.conftest import UNPRIVILEGED
+from tests.kernel.lab import Daemon, Lab, until
+
+SOON_S = 5.0
+
+
+def test_radio_driver_unloaded_and_loaded(met: Lab, daemon: Daemon) -> None:
+    met.sh("modprobe -r mac80211_hwsim")
+    until(lambda: not daemon.rows(), SOON_S, lambda: f"ghosts: {daemon.rows().keys()}")
+    met.sh("modprobe mac80211_hwsim radios=4")
+    met.make_meshes(4)
+    met.join(0, 1, 2, 3)
+    met.await_links(12)
+    met.settle(daemon, SOON_S, "after the driver came back")
+
+
+def test_nl80211_unloaded_and_loaded(met: Lab, daemon: Daemon) -> None:
+    met.sh("modprobe -r mac80211_hwsim; modprobe -r mac80211; modprobe -r cfg80211")
+    until(
+        lambda: not daemon.rows() and daemon.sources().get("nl80211") is not None,
+        SOON_S,
+        lambda: f"{daemon.rows().keys()}, {daemon.sources()}",
+    )
+    met.sh("modprobe mac80211_hwsim radios=4")
+    met.make_meshes(4)
+    met.join(0, 1, 2, 3)
+    met.await_links(12)
+    met.settle(daemon, SOON_S, "after nl80211 came back")
+    assert daemon.sources()["nl80211"] is None
+
+
+def test_overrun_of_a_small_receive_buffer(met: Lab) -> None:
+    met.sh(
+        "mkdir -p /run/meshwatch-small; chown nobody /run/meshwatch-small\n"
+        "echo 'receive_buffer_bytes = 2048' > /run/small.toml"
+    )
+    small = Daemon(met.machine, "small", "--config", "/run/small.toml", prefix=UNPRIVILEGED)
+    small.await_ready()
+    met.settle(small, SOON_S, "before the overrun")
+    small.process.kill(signal.SIGSTOP)
+    for _ in range(3):
+        met.leave(1, 2)
+        met.join(1, 2)
+    met.leave(3)
+    met.sh("ip link set mesh3 down; ip link set mesh3 up")
+    small.process.kill(signal.SIGCONT)
+    met.settle(small, SOON_S, "after the overrun")
+    assert "overran" in small.process.output
+    assert small.stop() == 0
+
+
+def test_clean_end_by_either_signal(lab: Lab) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        lab.sh("mkdir -p /run/meshwatch-end; chown nobody /run/meshwatch-end")
+        daemon = Daemon(lab.machine, "end", prefix=UNPRIVILEGED)
+        daemon.await_ready()
+        assert daemon.stop(number) == 0
+        assert "Traceback" not in daemon.process.output
+        assert lab.sh("ls /run/meshwatch-end").strip() == ""
