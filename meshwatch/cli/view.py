@@ -1,0 +1,171 @@
+"""The neighbor table as people see it: columns, the order of rows, and what to say of an empty
+table."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+
+from meshwatch.cli import layout, text
+from meshwatch.cli.layout import Cell, Column
+from meshwatch.client import Mirror
+from meshwatch.protocol import Interface, Neighbor, Source
+
+PRESENCE_STYLES = {"present": "good", "quiet": "warn", "heard": "dim"}
+
+# The rank is the order in which a narrow terminal loses columns, from the last.
+_NEIGHBOR = Column("NEIGHBOR")
+_ADDRESS = Column("ADDRESS", 9)
+_COLUMNS = (
+    Column("STATE", width=7),
+    Column("LINK", 4, width=6),
+    Column("METRIC", 3, right=True),
+    Column("SIGNAL", 1, right=True),
+    Column("TX/RX Mb/s", 5, right=True),
+    Column("FOR", 2, width=5, right=True),
+    Column("SINCE", 6),
+    Column("HEARD", 7, width=5, right=True),
+    Column("REACH", 8),
+    Column("REASON", 10),
+)
+
+Names = Mapping[str, str]
+
+
+def label(neighbor: Neighbor, names: Names) -> str:
+    """What people call it."""
+    return names.get(neighbor.address, neighbor.address)
+
+
+def ordered(neighbors: Iterable[Neighbor], names: Names) -> list[Neighbor]:
+    """By interface and name, not by state: rows of a live table should stay where they are."""
+    return sorted(neighbors, key=lambda n: (n.interface, label(n, names).lower(), n.address))
+
+
+def whole_table(
+    mirror: Mirror, names: Names, now_unix_ms: int, *, width: int | None, color: bool
+) -> list[str]:
+    """What does not work; then the neighbors, under their interfaces if there are several, or why
+    there is none."""
+    failed = failures(mirror.sources.values(), now_unix_ms)
+    lines = [layout.paint(line, "bad", color=color) for line in failed]
+    neighbors = ordered(mirror.neighbors.values(), names)
+    interfaces = sorted(mirror.interfaces.values(), key=lambda row: row.interface)
+    if not neighbors:
+        return lines + (nobody(interfaces) if interfaces or not failed else [])
+    heading, *rows = neighbor_table(neighbors, names, now_unix_ms, width=width, color=color)
+    lines.append(heading)
+    if len(interfaces) < 2:
+        return lines + rows
+    for interface in interfaces:
+        here = [n.ifindex == interface.ifindex for n in neighbors]
+        title = interface_line(interface) + ("" if any(here) else ", nobody in range")
+        lines.append(layout.paint(title, "bold", color=color))
+        lines += itertools.compress(rows, here)
+    return lines
+
+
+def replaying(mirror: Mirror) -> str | None:
+    """What every view of a replay begins with; None: this is the world."""
+    version = mirror.version
+    if version is None or version.replay is None:
+        return None
+    return f"replaying {text.printable(version.replay)}"
+
+
+def neighbor_table(
+    neighbors: Sequence[Neighbor],
+    names: Names,
+    now_unix_ms: int,
+    *,
+    width: int | None,
+    color: bool,
+) -> list[str]:
+    """A heading line and one line per neighbor, in the order given."""
+    named = any(neighbor.address in names for neighbor in neighbors)
+    columns = [_NEIGHBOR, *_COLUMNS[:-1], *([_ADDRESS] if named else []), _COLUMNS[-1]]
+    rows = []
+    for neighbor in neighbors:
+        first, *rest, reason = _cells(neighbor, names, now_unix_ms)
+        address = [Cell(neighbor.address, "dim")] if named else []
+        rows.append([first, *rest, *address, reason])
+    return layout.table(columns, rows, width=width, color=color)
+
+
+def _cells(neighbor: Neighbor, names: Names, now_unix_ms: int) -> list[Cell]:
+    readings = neighbor.readings
+    signal = strength(neighbor)
+    rates = f"{text.megabits(readings.tx_rate_kbps)}/{text.megabits(readings.rx_rate_kbps)}"
+    alive = neighbor.presence == "present"
+    return [
+        Cell(label(neighbor, names), "bold" if alive else ""),
+        Cell(neighbor.presence, PRESENCE_STYLES.get(neighbor.presence, "")),
+        Cell(neighbor.plink or text.NOTHING),
+        Cell(str(readings.airtime_metric or text.NOTHING)),
+        Cell(text.NOTHING if signal is None else f"{signal} dBm"),
+        Cell(text.NOTHING if rates == "-/-" else rates),
+        Cell(text.duration(now_unix_ms - neighbor.since_unix_ms)),
+        Cell(text.moment(neighbor.since_unix_ms, now_unix_ms)),
+        Cell(text.duration(now_unix_ms - readings.last_heard_unix_ms)),
+        Cell(text.reach(int(readings.reach, 16))),
+        Cell(neighbor.reason, "dim"),
+    ]
+
+
+def strength(neighbor: Neighbor) -> int | None:
+    """The average signal in dBm, or that of the last frame where there is no average."""
+    readings = neighbor.readings
+    return readings.signal_dbm if readings.signal_avg_dbm is None else readings.signal_avg_dbm
+
+
+def interface_line(interface: Interface) -> str:
+    """mesh0: mesh, 2412 MHz."""
+    frequency = f"{interface.frequency_mhz} MHz" if interface.frequency_mhz else ""
+    state = "" if interface.running else "not joined" if interface.up else "down"
+    parts = filter(None, (interface.type, frequency, state))
+    return f"{text.printable(interface.interface)}: {', '.join(parts)}"
+
+
+def summary(neighbors: Sequence[Neighbor]) -> str:
+    """3 neighbors: 2 present, 1 heard."""
+    counts = [
+        f"{number} {presence}"
+        for presence in PRESENCE_STYLES
+        if (number := sum(n.presence == presence for n in neighbors))
+    ]
+    line = text.count(len(neighbors), "neighbor")
+    return f"{line}: {', '.join(counts)}" if len(neighbors) > 1 else line
+
+
+def failures(sources: Iterable[Source], now_unix_ms: int) -> list[str]:
+    """One line for each source that does not work."""
+    return [
+        f"{source.source} has failed {text.duration(now_unix_ms - source.since_unix_ms)} ago:"
+        f" {text.printable(source.failure)}"
+        for source in sources
+        if source.failure is not None
+    ]
+
+
+def nobody(interfaces: Sequence[Interface]) -> list[str]:
+    """Why the table may be empty, and what would fill it."""
+    if not interfaces:
+        return [
+            "There is no mesh interface on this machine. One is made with",
+            "    iw dev wlan0 interface add mesh0 type mp",
+        ]
+    lines = []
+    for interface in interfaces:
+        name = text.printable(interface.interface)
+        if not interface.up:
+            lines += [f"{name} is down. It is brought up with", f"    ip link set {name} up"]
+        elif not interface.running and interface.type == "mesh":
+            lines += [
+                f"{name} is up but has not joined a mesh. It joins one with",
+                f"    iw dev {name} mesh join MESH-ID freq MHZ",
+            ]
+        elif not interface.running:
+            lines.append(f"{name} is up but has not joined a network.")
+        else:
+            lines.append(f"{name} is up, nobody in range yet.")
+    return lines
