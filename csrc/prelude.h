@@ -1,0 +1,3 @@
+/* prelude.h - what the module that cffi writes includes. */
+#include "drain.h"
+#include "nl80211.h"
