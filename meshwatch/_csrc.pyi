@@ -1,0 +1,51 @@
+"""Types of the C extension, as far as records.py uses it; csrc/*.h say what the functions do."""
+
+from collections.abc import Sequence
+from typing import Literal, overload
+
+class CData:
+    """A C object or pointer."""
+
+    def __getitem__(self, index: int) -> CData: ...
+
+class Datagrams(CData):
+    """``struct mw_drained``."""
+
+    slots: int
+    overruns: int
+    truncated: int
+    aliens: int
+    error: int
+    more: int
+    lengths: CData
+
+class FFI:
+    """cffi's memory and type functions."""
+
+    @overload
+    def new(self, ctype: Literal["struct mw_drained *"]) -> Datagrams: ...
+    @overload
+    def new(self, ctype: Literal["struct mw_message[]"], init: int) -> CData: ...
+    def from_buffer(
+        self, data: bytes | bytearray | memoryview, /, *, require_writable: bool = ...
+    ) -> CData: ...
+    def buffer(self, cdata: CData) -> memoryview: ...
+    def string(self, cdata: CData) -> bytes: ...
+    def unpack(self, cdata: CData, length: int) -> Sequence[int]: ...
+    def sizeof(self, ctype: str) -> int: ...
+    def offsetof(self, ctype: str, *fields: str) -> int: ...
+
+class Lib:
+    """The functions and enumerators of the headers."""
+
+    MW_SLOTS_MAX: int
+    def mw_decode(
+        self, data: CData, size: int, start: int, family: int, records: CData, capacity: int, /
+    ) -> int: ...
+    def mw_reason_text(self, reason: int, /) -> CData: ...
+    def mw_drain(
+        self, fd: int, buffer: CData, slot_size: int, slots: int, out: CData, /
+    ) -> None: ...
+
+ffi: FFI
+lib: Lib
