@@ -1,0 +1,74 @@
+"""Adds the datagrams of a netlink capture to corpus/, one of each sort.
+
+    python -m tests.c.corpus LABEL CAPTURE
+
+The corpus feeds the C tests and the fuzzer. In it nl80211 always has the number 32, whatever it
+had on the captured machine; a datagram is called LABEL-KIND-NUMBER.bin after its first message.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from meshwatch.model import Station
+from meshwatch.pcap import CaptureFile
+from meshwatch.records import FamilyInfo, Kind, Message, PathInfo, decode
+
+CORPUS = Path(__file__).resolve().parent / "corpus"
+FAMILY = 32
+LINKTYPE_NETLINK = 253
+COOKED_HEADER_BYTES = 16
+NETLINK_GENERIC = 16
+
+
+def datagrams(capture: Path) -> Iterator[bytearray]:
+    """The generic netlink datagrams of a capture, nl80211 renumbered."""
+    family = 0
+    with capture.open("rb") as file:
+        for frame in CaptureFile(file):
+            protocol = frame.data[COOKED_HEADER_BYTES - 2 : COOKED_HEADER_BYTES]
+            if frame.linktype != LINKTYPE_NETLINK or protocol != struct.pack(">H", NETLINK_GENERIC):
+                continue
+            data = bytearray(frame.data[COOKED_HEADER_BYTES:])
+            for message in decode(data, family):
+                if isinstance(message.body, FamilyInfo) and message.body.name == "nl80211":
+                    family = message.body.id
+            start = 0
+            while start + 16 <= len(data):
+                length, number = struct.unpack_from("=IH", data, start)
+                if number == family:
+                    struct.pack_into("=H", data, start + 4, FAMILY)
+                start += max(length + 3 & ~3, 16)
+            yield data
+
+
+def sort_of(message: Message) -> tuple[object, ...]:
+    """What makes a message worth keeping beside others."""
+    body = message.body
+    present = body.present if isinstance(body, Station) else 0
+    rates = (body.tx_rate_flags, body.rx_rate_flags) if isinstance(body, Station) else ()
+    path_flags = body.flags if isinstance(body, PathInfo) else 0
+    return message.type, message.flags, message.command, message.error, present, rates, path_flags
+
+
+def main() -> None:
+    """Writes what is new."""
+    label, capture = sys.argv[1], Path(sys.argv[2])
+    contents = {path.read_bytes() for path in CORPUS.glob("*.bin")}
+    known = {tuple(map(sort_of, decode(content, FAMILY))) for content in contents}
+    for data in datagrams(capture):
+        messages = decode(data, FAMILY)
+        sort = tuple(map(sort_of, messages))
+        if not messages or sort in known:
+            continue
+        known.add(sort)
+        kind = Kind(messages[0].kind).name.lower()
+        number = 1 + len(list(CORPUS.glob(f"{label}-{kind}-*.bin")))
+        (CORPUS / f"{label}-{kind}-{number}.bin").write_bytes(data)
+
+
+if __name__ == "__main__":
+    main()
