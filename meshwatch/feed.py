@@ -43,7 +43,8 @@ class _Ring:
         # Taken out first, so that a subscriber may take, wait, come or go while it is woken.
         waiting, self.waiting = self.waiting, {}
         for subscription in waiting:
-            subscription.wake()
+            if not subscription.closed:
+                subscription.wake()
 
 
 class Feed:
@@ -109,7 +110,7 @@ class Subscription:
         self._feed = feed
         self._ring = ring
         self._next: int | None = None  # None: a snapshot is due
-        self._closed = False
+        self.closed = False
         self.wake = wake
 
     def take(self) -> Snapshot | Change | None:
@@ -117,7 +118,7 @@ class Subscription:
 
         A snapshot that comes later replaces everything: the subscriber was too slow.
         """
-        if self._closed:
+        if self.closed:
             return None
         if not self._feed.is_open or self._next == self._ring.end:
             self._ring.waiting[self] = None
@@ -132,5 +133,5 @@ class Subscription:
 
     def close(self) -> None:
         """Nothing is handed out and nobody woken any more."""
-        self._closed = True
+        self.closed = True
         self._ring.waiting.pop(self, None)

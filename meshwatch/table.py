@@ -59,8 +59,6 @@ class _Entry:
 class _Port:
     """Evidence for one interface, by source, and its stations."""
 
-    __slots__ = ("entries", "link", "link_ns", "row", "running_ns", "seen", "seen_ns")
-
     def __init__(self) -> None:
         self.seen: InterfaceSeen | None = None  # nl80211
         self.seen_ns = 0
@@ -202,6 +200,16 @@ class Table:
                 self._queue(entry)
         return None
 
+    def row(self, key: Key) -> Row | None:
+        """One published row as it is now."""
+        if key.kind == "source":
+            return self._sources.get(key.name)
+        port = self._ports.get(key.ifindex)
+        if port is None or key.kind == "interface":
+            return port.row if port else None
+        entry = port.entries.get(key.name)
+        return entry.row if entry else None
+
     def snapshot(self) -> tuple[Row, ...]:
         """All published rows: interfaces, sources, neighbors, each kind in a stable order."""
         ports = [port for _, port in sorted(self._ports.items())]
@@ -209,8 +217,6 @@ class Table:
         interfaces = [port.row for port in ports if port.row]
         sources = [source for _, source in sorted(self._sources.items())]
         return (*interfaces, *sources, *(entry.row for entry in entries if entry.row))
-
-    # ---- neighbors
 
     def _publish(self, port: _Port, entry: _Entry, now: int, changes: list[Change]) -> None:
         """Compare a neighbor with what is published of it; news go out at once."""
@@ -235,8 +241,7 @@ class Table:
 
     def _publish_readings(self, entry: _Entry, now: int, changes: list[Change]) -> None:
         old = entry.row
-        assert old is not None
-        assert entry.pending is not None
+        assert old is not None and entry.pending is not None
         entry.row = replace(old, readings=entry.pending)
         entry.pending, entry.paced_ns = None, now
         changes.append(Change(entry.key, old, entry.row, news=False))
@@ -270,8 +275,6 @@ class Table:
         if due is not None and (entry.queued_ns is None or due < entry.queued_ns):
             entry.queued_ns = due
             heappush(self._agenda, (due, entry.key.ifindex, entry.key.name))
-
-    # ---- interfaces and sources
 
     def _reconsider(self, port: _Port, now: int, changes: list[Change]) -> None:
         """The evidence for an interface changed: so may its row, and all its neighbors'."""

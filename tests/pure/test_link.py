@@ -1,0 +1,173 @@
+"""Readings, reach and deafness of a single link, at literal times."""
+
+from __future__ import annotations
+
+import pytest
+
+from meshwatch.link import Hearing, Link
+from meshwatch.model import InterfaceType, Plink, PowerMode, Readings, Station
+from tests.pure.scenarios import MESH0, MS, PEER, SECOND, station
+
+BEACON_MS = 1024
+
+
+def link() -> Link:
+    return Link(MESH0, PEER)
+
+
+def readings(seen: Station) -> Readings:
+    one = link()
+    one.look(seen, InterfaceType.MESH, SECOND, Hearing())
+    return one.readings
+
+
+def reach(looks: list[tuple[int, int]], *, deaf: tuple[int, int] | None = None) -> str:
+    """After looks at (now, inactive), all in ms."""
+    one, hearing = link(), Hearing()
+    if deaf:
+        hearing.deaf(deaf[0] * MS, deaf[1] * MS)
+    for now, inactive_ms in looks:
+        one.look(station(inactive_ms=inactive_ms), InterfaceType.MESH, now * MS, hearing)
+    return f"{one.readings.reach:016b}"
+
+
+def beacons(*, until: int, step: int = 1000, lost: frozenset[int] = frozenset()) -> str:
+    """Looks every ``step`` ms at a neighbor that sends beacons only."""
+    heard = [n * BEACON_MS for n in range(until // BEACON_MS + 1) if n not in lost]
+    return reach(
+        [(now, now - max(h for h in heard if h <= now)) for now in range(10, until + 1, step)]
+    )
+
+
+def test_only_what_the_kernel_says_is_known() -> None:
+    assert readings(station()) == Readings(last_heard_ns=SECOND, reach=1)
+
+
+def test_readings_are_what_the_kernel_says() -> None:
+    said = {
+        "connected_s": 100,
+        "signal_dbm": -50,
+        "signal_avg_dbm": -51,
+        "ack_signal_dbm": -52,
+        "airtime_metric": 418,
+        "expected_throughput_kbps": 19593,
+        "tx_rate_kbps": 54000,
+        "rx_rate_kbps": 48000,
+        "tx_bytes": 1,
+        "rx_bytes": 2,
+        "tx_packets": 3,
+        "rx_packets": 4,
+        "tx_retries": 5,
+        "tx_failed": 0,
+        "beacon_rx": 6,
+        "beacon_loss": 7,
+        "local_pm": PowerMode.ACTIVE,
+        "peer_pm": PowerMode.LIGHT_SLEEP,
+        "nonpeer_pm": PowerMode.UNKNOWN,
+    }
+    fields: dict[str, int] = {name: int(value) for name, value in said.items()}
+    assert readings(station(Plink.ESTAB, inactive_ms=300, **fields)) == Readings(
+        last_heard_ns=700 * MS,
+        reach=1,
+        **said,  # type: ignore[arg-type]
+    )
+
+
+def test_an_unknown_power_mode_is_none() -> None:
+    assert readings(station(local_pm=9)).local_pm is None
+
+
+@pytest.mark.parametrize(
+    ("seen", "metric"),
+    [
+        (station(airtime_metric=5121), 5121),
+        (station(airtime_metric=8193), None),
+        (station(airtime_metric=4819), None),
+        (station(airtime_metric=8193, expected_throughput_kbps=1000), 8193),
+        (station(airtime_metric=0xFFFFFFFF), None),
+        (station(Plink.LISTEN, airtime_metric=418), None),
+        (station(None, airtime_metric=418), None),
+        (station(), None),
+    ],
+)
+def test_an_airtime_metric_counts_if_it_was_measured(seen: Station, metric: int | None) -> None:
+    assert readings(seen).airtime_metric == metric
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, (None, None, None, None, None, None)),
+        ({"connected_to_gate": 1, "connected_to_as": 0}, (True, False, None, None, None, None)),
+        ({"flags_mask": 0b110000, "flags_set": 0b100000}, (None, None, True, False, None, None)),
+        ({"flags_mask": 0b010000, "flags_set": 0b110000}, (None, None, None, True, None, None)),
+        ({"llid": 7, "plid": 8}, (None, None, None, None, 7, 8)),
+        ({"llid": 0, "plid": 0}, (None, None, None, None, None, None)),
+    ],
+)
+def test_facts(fields: dict[str, int], expected: tuple[object, ...]) -> None:
+    one = link()
+    one.look(station(Plink.ESTAB, **fields), InterfaceType.MESH, SECOND, Hearing())
+    row = one.neighbor("mesh0", SECOND)
+    facts = (row.gate, row.authentication_server, row.authenticated, row.mfp, row.llid, row.plid)
+    assert facts == expected
+
+
+def test_a_candidate_has_a_signal_until_the_station_has_one() -> None:
+    one, hearing = link(), Hearing()
+    one.candidate(-60, SECOND, hearing)
+    assert one.readings == Readings(last_heard_ns=SECOND, reach=1, signal_dbm=-60)
+    one.look(station(Plink.LISTEN, signal_dbm=-55), InterfaceType.MESH, SECOND, hearing)
+    assert one.readings.signal_dbm == -55
+
+
+@pytest.mark.parametrize("step", [250, 1000])
+def test_reach_of_a_neighbor_that_loses_nothing(step: int) -> None:
+    assert beacons(until=60_000, step=step) == "1" * 16
+
+
+@pytest.mark.parametrize("step", [250, 1000])
+def test_reach_shows_each_lost_beacon(step: int) -> None:
+    assert beacons(until=20_010, step=step, lost=frozenset({10, 14, 15})) == "1111110111001111"
+
+
+def test_reach_of_a_neighbor_that_talks_all_the_time_counts_intervals_not_looks() -> None:
+    looks = [(now, 1) for now in range(0, 4_000, 250)]
+    assert reach(looks) == "0000000000001111"
+
+
+def test_reach_runs_out_while_nothing_is_heard() -> None:
+    alive = [(now, 0) for now in range(0, 20 * BEACON_MS, BEACON_MS)]
+    last = alive[-1][0]
+    assert reach([*alive, (last + 1500, 1500)]) == "1" * 16  # the next may still be late
+    assert reach([*alive, (last + 1600, 1600)]) == "1" * 15 + "0"
+    assert reach([*alive, (last + 5200, 5200)]) == "1" * 12 + "0000"
+    assert reach([*alive, (last + 99_000, 99_000)]) == "0" * 16
+
+
+def test_reach_does_not_count_what_nobody_looked_at() -> None:
+    assert reach([(0, 0), (1024, 0), (60_000, 100)]) == "0000000000000111"
+
+
+def test_reach_does_not_count_deafness() -> None:
+    alive = [(now, 0) for now in range(0, 3 * BEACON_MS, BEACON_MS)]
+    silent = [(now, now - 2048) for now in range(3000, 9000, 1000)]
+    assert reach([*alive, *silent]) == "0000000011100000"
+    assert reach([*alive, *silent], deaf=(2100, 8900)) == "0000000000000111"
+
+
+def test_hearing_joins_spans_that_touch() -> None:
+    hearing = Hearing()
+    for since, until in [(10, 20), (15, 30), (40, 50), (40, 40), (60, 55), (45, 60), (5, 70)]:
+        hearing.deaf(since, until)
+    assert hearing.between(0, 100) == 35
+    assert hearing.between(0, 5) == 5
+    assert hearing.between(6, 69) == 0
+    assert hearing.between(70, 100) == 30
+
+
+def test_hearing_keeps_spans_apart() -> None:
+    hearing = Hearing()
+    for start in range(0, 10_000, 10):
+        hearing.deaf(start, start + 4)
+    assert hearing.between(9_950, 10_000) == 30
