@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -154,9 +155,10 @@ def main() -> None:
     options["tree"] = Path(options["tree"])
     options["output"] = Path(options["output"] or place / "output")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with (place / "lock").open("w") as lock, socket.socket(socket.AF_UNIX) as listener:
+    with socket.socket(socket.AF_UNIX) as listener:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Held by this process for as long as it lives.
+            fcntl.flock(os.open(place, os.O_RDONLY), fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             sys.exit(f"a machine named {order['name']} is running already")
         address = place / "socket"
@@ -173,6 +175,8 @@ def main() -> None:
             sys.exit(str(error))
         finally:
             address.unlink(missing_ok=True)
+            with suppress(OSError):  # the output stays, for whoever wants to read it
+                place.rmdir()
 
 
 def _detach() -> None:

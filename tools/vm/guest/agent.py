@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 # Started by its file name, so that nothing in the guest depends on where the tree is.
-sys.path[0] = str(Path(__file__).resolve().parents[3])
+sys.path[:] = [*sys.path[1:], str(Path(__file__).resolve().parents[3])]
 
 from tools.vm.wire import Decoder, Frame, Kind  # noqa: E402
 

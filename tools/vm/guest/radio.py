@@ -6,6 +6,7 @@ apart. Where that is not needed, mesh interfaces can live side by side in one na
 
 import argparse
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -147,6 +148,7 @@ def parser() -> argparse.ArgumentParser:
     apart = verbs.add_parser("reach", help="who hears whom: those whose masks share a bit")
     apart.add_argument("phy", metavar="PHY")
     apart.add_argument("mask", type=lambda text: int(text, 0), help="such as 1, 0x3; 0: nobody")
+    verbs.add_parser("batch", help="many such commands from standard input, one on each line")
     line = verbs.add_parser("chain", help="put radios in a row: each hears its two neighbors")
     line.add_argument("phys", nargs="+", metavar="PHY")
     return top
@@ -182,6 +184,11 @@ def obey(options: argparse.Namespace) -> None:
             reach(options.phy, options.mask)
         case "chain":
             chain(options.phys)
+        case "batch":
+            # Under emulation, Python's start costs more than what it is started for.
+            for line in sys.stdin:
+                if words := shlex.split(line, comments=True):
+                    obey(parser().parse_args(words))
 
 
 def start(interface: str, laptop: str | None, options: argparse.Namespace) -> None:
