@@ -1,0 +1,100 @@
+"""Encodes requests and decodes network devices with pyroute2, which is imported at first use.
+
+Every request carries sequence number 0; :mod:`meshwatch.netlink` stamps the real one. Nothing
+here runs once per poll: requests are encoded once and kept by whoever sends them.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, NamedTuple
+
+# linux/rtnetlink.h: leave out the 200 bytes of statistics of every link, they are not read.
+RTEXT_FILTER_SKIP_STATS = 1 << 3
+
+
+class Link(NamedTuple):
+    """A network device as RTM_NEWLINK or RTM_DELLINK describes it."""
+
+    ifindex: int
+    name: str  # "" = absent
+    family: int  # AF_UNSPEC; anything else is a bridge's or a protocol's view of the device
+    flags: int  # IFF_*, see netdevice(7)
+
+
+def get_family(name: str) -> bytes:
+    """Ask the generic netlink controller for a family (CTRL_CMD_GETFAMILY)."""
+    from pyroute2.netlink import CTRL_CMD_GETFAMILY, GENL_ID_CTRL, NLM_F_REQUEST, ctrlmsg
+
+    message = ctrlmsg()
+    message["cmd"] = CTRL_CMD_GETFAMILY
+    message["version"] = 1
+    message["attrs"] = [("CTRL_ATTR_FAMILY_NAME", name)]
+    return _encode(message, GENL_ID_CTRL, NLM_F_REQUEST)
+
+
+def get_interfaces(family: int) -> bytes:
+    """Ask nl80211 for all its interfaces (a dump of NL80211_CMD_GET_INTERFACE)."""
+    from pyroute2.netlink.nl80211 import NL80211_CMD_GET_INTERFACE
+
+    return _nl80211(family, NL80211_CMD_GET_INTERFACE, [], dump=True)
+
+
+def get_stations(family: int, ifindex: int) -> bytes:
+    """Ask nl80211 for all stations of an interface (a dump of NL80211_CMD_GET_STATION)."""
+    from pyroute2.netlink.nl80211 import NL80211_CMD_GET_STATION
+
+    attributes = [("NL80211_ATTR_IFINDEX", ifindex)]
+    return _nl80211(family, NL80211_CMD_GET_STATION, attributes, dump=True)
+
+
+def get_station(family: int, ifindex: int, address: str) -> bytes:
+    """Ask nl80211 for one station (NL80211_CMD_GET_STATION)."""
+    from pyroute2.netlink.nl80211 import NL80211_CMD_GET_STATION
+
+    attributes = [("NL80211_ATTR_IFINDEX", ifindex), ("NL80211_ATTR_MAC", address)]
+    return _nl80211(family, NL80211_CMD_GET_STATION, attributes, dump=False)
+
+
+def get_links() -> bytes:
+    """Ask rtnetlink for all network devices (a dump of RTM_GETLINK)."""
+    from pyroute2.netlink import NLM_F_DUMP, NLM_F_REQUEST
+    from pyroute2.netlink.rtnl import RTM_GETLINK
+    from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+
+    message = ifinfmsg()
+    message["attrs"] = [("IFLA_EXT_MASK", RTEXT_FILTER_SKIP_STATS)]
+    return _encode(message, RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP)
+
+
+def link(message: bytes) -> Link | None:
+    """Decode one RTM_NEWLINK or RTM_DELLINK with its netlink header; None if it cannot be."""
+    from pyroute2.netlink.exceptions import NetlinkDecodeError
+    from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+
+    decoded = ifinfmsg(message)
+    try:
+        decoded.decode()
+        name = decoded.get_attr("IFLA_IFNAME", "")
+    except (NetlinkDecodeError, struct.error, ValueError):
+        return None
+    if not isinstance(name, str):  # what pyroute2 makes of an attribute it cannot decode
+        return None
+    return Link(decoded["index"], name, decoded["family"], decoded["flags"])
+
+
+def _nl80211(family: int, command: int, attributes: list[tuple[str, Any]], *, dump: bool) -> bytes:
+    from pyroute2.netlink import NLM_F_DUMP, NLM_F_REQUEST
+    from pyroute2.netlink.nl80211 import nl80211cmd
+
+    message = nl80211cmd()
+    message["cmd"] = command
+    message["attrs"] = attributes
+    return _encode(message, family, NLM_F_REQUEST | (NLM_F_DUMP if dump else 0))
+
+
+def _encode(message: Any, message_type: int, flags: int) -> bytes:
+    message["header"]["type"] = message_type
+    message["header"]["flags"] = flags
+    message.encode()
+    return bytes(message.data)
