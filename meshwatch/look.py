@@ -1,0 +1,81 @@
+"""What one look at nl80211 found, and how far it can be believed.
+
+A look is a dump. Stations that it does not hold are gone (a *sweep*) only if it was complete,
+not torn, and begun after the newest event of its interface. It is torn by NLM_F_DUMP_INTR, by
+a message that could not be read, and by parts of different generations: the kernel continues a
+station dump by position and does not set NLM_F_DUMP_INTR, so that an entry destroyed meanwhile
+makes it skip another one. What DEL_STATION said holds against the look under way. A look at the
+interfaces counts as a whole or not at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from meshwatch.model import InterfaceSeen, InterfaceType, Station, StationField, StationSeen
+from meshwatch.netlink import Request
+from meshwatch.records import InterfaceInfo, Message
+
+TYPES = {1: InterfaceType.IBSS, 7: InterfaceType.MESH}  # enum nl80211_iftype
+
+
+class Look(NamedTuple):
+    """What is looked at: all interfaces (0, ""), an interface's stations, one of them."""
+
+    ifindex: int
+    address: str = ""
+
+
+INTERFACES = Look(0)
+
+
+@dataclass(slots=True)
+class Findings:
+    """A look under way."""
+
+    look: Look
+    interfaces: list[InterfaceSeen] = field(default_factory=list)
+    addresses: set[str] = field(default_factory=set)
+    _spoiled: bool = False
+    _deleted: set[str] = field(default_factory=set)
+    _generations: set[int] = field(default_factory=set)
+
+    def add_station(self, message: Message) -> StationSeen | None:
+        """A part described this station; None if that is not to be believed any more."""
+        station = message.body
+        if not isinstance(station, Station) or message.ifindex != self.look.ifindex:
+            return None
+        if station.present & StationField.GENERATION:
+            self._generations.add(station.generation)
+        if message.address in self._deleted:
+            return None
+        self.addresses.add(message.address)
+        return StationSeen(message.ifindex, message.address, station)
+
+    def add_interface(self, message: Message, only: frozenset[str] | None) -> None:
+        """A part described this interface; its type is of no interest if its name is not."""
+        info = message.body
+        if not isinstance(info, InterfaceInfo) or not message.ifindex:
+            return  # a P2P device has no network device
+        type_ = TYPES.get(info.iftype) if only is None or info.name in only else None
+        self.interfaces.append(
+            InterfaceSeen(
+                message.ifindex, info.name, type_, info.wiphy, info.address, info.frequency_mhz
+            )
+        )
+
+    def spoil(self, deleted: str = "") -> None:
+        """An event came that the look may not know of; it may have deleted an address."""
+        self._spoiled = True
+        if deleted:
+            self._deleted.add(deleted)
+
+    @property
+    def spoiled(self) -> bool:
+        """What the look does not hold may exist all the same."""
+        return self._spoiled
+
+    def is_torn(self, request: Request[Findings]) -> bool:
+        """Entries may be missing from the answers to ``request``."""
+        return request.torn or len(self._generations) > 1

@@ -1,0 +1,371 @@
+"""What to ask nl80211, when to ask again, and what its answers mean.
+
+Rules (the pace of looking is in :mod:`meshwatch.pace`, how far to believe what was seen in
+:mod:`meshwatch.look`):
+
+* Every event is a hint to look, because the kernel tells nothing of the links themselves: one
+  event when a station entry appears (before the link works), one when it is destroyed. Only
+  DEL_STATION and DEL_INTERFACE are taken at their word, and followed by a look too.
+* A look at an interface is a dump of its stations; a look at the interfaces is a dump of all.
+* A failed look is repeated ever later; the third in a row makes the source one that fails.
+* Without the family (cfg80211 is a module) there is nothing, until nlctrl announces it.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterable
+
+from meshwatch import codec
+from meshwatch.look import INTERFACES, Findings, Look
+from meshwatch.model import (
+    CandidateSeen,
+    Deaf,
+    InterfaceDeleted,
+    InterfacesSwept,
+    LinkSeen,
+    Observation,
+    Settled,
+    StationDeleted,
+    StationsSwept,
+)
+from meshwatch.netlink import Buffer, Exchange, Health, Request
+from meshwatch.pace import MS_NS, POLL_NS, Pace, Spells
+from meshwatch.records import CandidateInfo, FamilyInfo, Kind, Message, decode
+
+FAMILY = "nl80211"
+CMD_GET_INTERFACE = 5
+CMD_GET_STATION = 17
+CMD_CH_SWITCH_NOTIFY = 88
+
+INTERFACES_BURST_NS = (10 * MS_NS, 300 * MS_NS)
+INTERFACES_PERIOD_NS = 30_000 * MS_NS
+TORN_LIMIT_NS = POLL_NS
+FAILED_LIMIT_NS = 30_000 * MS_NS
+
+
+class _Watched:
+    """A mesh or IBSS interface."""
+
+    def __init__(self, name: str, now: int) -> None:
+        self.name = name
+        self.pace = Pace(now)
+        self.spells = Spells()
+
+
+class Nl80211:
+    """The conversation with nl80211; ``interfaces`` restricts it to interfaces of these names.
+
+    ``family`` is the family's number, 0 while it is not in the kernel; ``malformed`` counts the
+    messages that could not be read.
+    """
+
+    name = FAMILY
+
+    def __init__(self, interfaces: frozenset[str] | None = None) -> None:
+        self.family = 0
+        self.malformed = 0
+        self._only = interfaces
+        self._exchange: Exchange[Findings] = Exchange()
+        self._health = Health(self.name)
+        self._links: dict[int, LinkSeen] = {}
+        self.begin(0)
+
+    # ---- what the pump calls ----------------------------------------------------------------
+
+    def begin(self, now: int) -> None:
+        """Forget what was under way and look at everything."""
+        self._exchange.forget()
+        self._health.forget_all()
+        self._ready: dict[Look, None] = {}
+        self._requests: dict[Look, bytes] = {}
+        self._watched: dict[int, _Watched] = {}
+        self._wireless: frozenset[int] = frozenset()  # every interface of nl80211
+        self._pace = Pace(now, burst_ns=INTERFACES_BURST_NS, quick_span_ns=0)
+        self._unseen: set[int] | None = None  # interfaces to look at until all is known
+        self._settled = False
+        self._wants_family = False
+        self._turn_ns = now
+
+    def receive(self, data: Buffer, now: int) -> Iterable[Observation]:
+        """One datagram, from the events or the requests."""
+        seen: list[Observation] = []
+        for message in decode(data, self.family):
+            match message.kind:
+                case Kind.STATION if message.seq:
+                    self._on_station(message, seen, now)
+                case Kind.INTERFACE if message.seq:
+                    request = self._exchange.part(message.seq, message.flags, now)
+                    if request is not None:
+                        request.asked.add_interface(message, self._only)
+                case Kind.DONE | Kind.ERROR:
+                    request = self._exchange.end(message.seq, message.flags, message.error)
+                    if request is not None:
+                        self._on_end(request, seen, now)
+                case Kind.STATION | Kind.STATION_DELETED:
+                    self._on_station_event(message, seen, now)
+                case Kind.CANDIDATE:
+                    self._on_candidate(message, seen, now)
+                case Kind.INTERFACE | Kind.INTERFACE_DELETED:
+                    self._on_interface_event(message, seen, now)
+                case Kind.FAMILY | Kind.FAMILY_DELETED:
+                    self._on_family(message, seen, now)
+                case Kind.OVERRUN:
+                    seen.extend(self.lost(now))
+                case Kind.MALFORMED:
+                    self._on_malformed(message, now)
+                case Kind.OTHER if message.command == CMD_CH_SWITCH_NOTIFY:
+                    self._pace.hint(now)
+        return seen
+
+    def notice(self, observation: Observation, now: int) -> None:
+        """What rtnetlink observed: a rename, a join, a leave or a move is a reason to look."""
+        if isinstance(observation, InterfaceDeleted):
+            if self._links.pop(observation.ifindex, None) is not None:
+                self._forget(observation.ifindex)
+                self._distrust_interfaces(now)
+        elif isinstance(observation, LinkSeen):
+            ifindex = observation.ifindex
+            last = self._links.get(ifindex)
+            if observation == last:
+                return
+            self._links[ifindex] = observation
+            if last is None or ifindex in self._wireless:
+                self._pace.hint(now)
+            if watched := self._watched.get(ifindex):
+                self._set_period(ifindex, watched)
+                watched.pace.hint(now)
+
+    def outgoing(self) -> list[bytes]:
+        """The next request, unless one is under way."""
+        if self._wants_family:
+            self._wants_family = False
+            return [self._exchange.stamp(codec.get_family(FAMILY))]
+        if self._exchange.in_flight or not self._ready:
+            return []
+        look = next(iter(self._ready))
+        del self._ready[look]
+        if look not in self._requests:
+            self._requests[look] = (
+                codec.get_interfaces(self.family)
+                if look == INTERFACES
+                else codec.get_stations(self.family, look.ifindex)
+            )
+        return [self._exchange.stamp(self._requests[look])]
+
+    def sent(self, request: bytes, now: int) -> None:
+        """This request was sent, by us or, in a replay, by whoever made the recording."""
+        for message in decode(request, self.family):
+            if message.kind is not Kind.REQUEST:
+                continue
+            if message.command == CMD_GET_STATION and message.ifindex:
+                look = Look(message.ifindex, message.address)
+            elif message.command == CMD_GET_INTERFACE and not message.ifindex:
+                look = INTERFACES
+            else:
+                continue
+            self._ready.pop(look, None)
+            self._exchange.sent(message.seq, message.flags, Findings(look), now)
+
+    def deadline(self) -> int | None:
+        """When ``wake`` has something to do."""
+        times = [self._exchange.deadline()]
+        if self.family:
+            times.append(self._pace.due())
+            times.extend(watched.pace.due() for watched in self._watched.values())
+        return min((time for time in times if time is not None), default=None)
+
+    def wake(self, now: int) -> Iterable[Observation]:
+        """Give up what was not answered; take what is due."""
+        self._turn_ns = now
+        seen: list[Observation] = []
+        for request in self._exchange.expired(now):
+            self._on_failure(request, seen, now)
+        if not self.family:
+            if self._health.failure is None:
+                self._leave("nl80211 is not in the kernel", seen, now)
+            return seen
+        paces = [(INTERFACES, self._pace)]
+        paces += [(Look(ifindex), watched.pace) for ifindex, watched in self._watched.items()]
+        for look, pace in paces:
+            due = pace.due()
+            if due is not None and due <= now:
+                pace.take(now)
+                self._ready[look] = None
+        return seen
+
+    def lost(self, now: int) -> Iterable[Observation]:
+        """Events went by unheard: whatever was under way is worth nothing, look again."""
+        self._exchange.forget()
+        self._ready.clear()
+        self._wants_family = not self.family
+        self._hint_all(now)
+        return [Deaf(self.name, self._turn_ns)]
+
+    # ---- answers ----------------------------------------------------------------------------
+
+    def _on_station(self, message: Message, seen: list[Observation], now: int) -> None:
+        request = self._exchange.part(message.seq, message.flags, now)
+        if request is None:
+            return
+        if not request.dump:
+            self._exchange.end(message.seq)
+        watched = self._watched.get(message.ifindex)
+        found = request.asked.add_station(message)
+        if watched is not None and found is not None:
+            if watched.spells.begins(found.address, found.station, now):
+                watched.pace.quicken(now)
+            seen.append(found)
+
+    def _on_end(self, request: Request[Findings], seen: list[Observation], now: int) -> None:
+        look = request.asked.look
+        if look.address:
+            return  # nobody here asks for one station; a recording may hold it
+        if request.error == errno.ENOENT:
+            self._leave("nl80211 left the kernel", seen, now)
+            self._wants_family = True  # it may be back already, under another number
+        elif request.error:
+            self._on_failure(request, seen, now)
+        elif look == INTERFACES:
+            self._on_interfaces(request, seen, now)
+        elif watched := self._watched.get(look.ifindex):
+            self._on_stations(request, watched, seen, now)
+
+    def _on_stations(
+        self, request: Request[Findings], watched: _Watched, seen: list[Observation], now: int
+    ) -> None:
+        found = request.asked
+        if found.is_torn(request):
+            self._retry(found.look, watched.pace, now, TORN_LIMIT_NS)
+            return
+        watched.pace.succeeded()
+        seen.extend(self._health.succeeded(found.look))
+        if not found.spoiled:
+            addresses = frozenset(found.addresses)
+            watched.spells.keep(addresses)
+            seen.append(StationsSwept(found.look.ifindex, addresses))
+        self._settle(found.look.ifindex, seen)
+
+    def _on_interfaces(self, request: Request[Findings], seen: list[Observation], now: int) -> None:
+        found = request.asked
+        if found.is_torn(request) or found.spoiled:
+            self._retry(INTERFACES, self._pace, now, TORN_LIMIT_NS)
+            return
+        self._pace.succeeded()
+        self._wireless = frozenset(interface.ifindex for interface in found.interfaces)
+        names = {i.ifindex: i.name for i in found.interfaces if i.type is not None}
+        for ifindex in self._watched.keys() - names.keys():
+            self._forget(ifindex)
+        for ifindex, name in names.items():
+            if ifindex not in self._watched:
+                self._watched[ifindex] = _Watched(name, now)
+                self._set_period(ifindex, self._watched[ifindex])
+            self._watched[ifindex].name = name
+        seen.extend(self._health.succeeded(INTERFACES))
+        self._pace.period_ns = INTERFACES_PERIOD_NS if names else None
+        seen.extend(found.interfaces)
+        seen.append(InterfacesSwept(self._wireless))
+        unseen = names.keys() if self._unseen is None else self._unseen & names.keys()
+        self._unseen = set(unseen)
+        self._settle(0, seen)
+
+    def _settle(self, ifindex: int, seen: list[Observation]) -> None:
+        if self._unseen is None or self._settled:
+            return
+        self._unseen.discard(ifindex)
+        if not self._unseen:
+            self._settled = True
+            seen.append(Settled(self.name))
+
+    def _on_failure(self, request: Request[Findings], seen: list[Observation], now: int) -> None:
+        look = request.asked.look
+        if look == INTERFACES:
+            pace, what = self._pace, "interfaces"
+        elif (watched := self._watched.get(look.ifindex)) and not look.address:
+            pace, what = watched.pace, f"stations of {watched.name}"
+            self._pace.hint(now)  # perhaps there is no such interface any more
+        else:
+            return
+        self._retry(look, pace, now, FAILED_LIMIT_NS)
+        seen.extend(self._health.failed(look, what, request.error))
+
+    def _retry(self, look: Look, pace: Pace, now: int, limit_ns: int) -> None:
+        self._ready.pop(look, None)
+        pace.retry(now, limit_ns)
+
+    # ---- events -----------------------------------------------------------------------------
+
+    def _on_station_event(self, message: Message, seen: list[Observation], now: int) -> None:
+        ifindex = message.ifindex
+        deleted = message.address if message.kind is Kind.STATION_DELETED else ""
+        for request in self._exchange.in_flight:
+            if request.asked.look.ifindex == ifindex:
+                request.asked.spoil(deleted)
+        if watched := self._watched.get(ifindex):
+            watched.pace.hint(now)
+            if deleted:
+                seen.append(StationDeleted(ifindex, deleted))
+        elif ifindex not in self._wireless:
+            self._pace.hint(now)
+
+    def _on_candidate(self, message: Message, seen: list[Observation], now: int) -> None:
+        watched = self._watched.get(message.ifindex)
+        if watched is not None and isinstance(message.body, CandidateInfo):
+            if watched.spells.is_new_candidate(message.address, now):
+                watched.pace.hint(now)
+            signal_dbm = message.body.signal_dbm
+            seen.append(CandidateSeen(message.ifindex, message.address, signal_dbm))
+
+    def _on_interface_event(self, message: Message, seen: list[Observation], now: int) -> None:
+        self._distrust_interfaces(now)
+        if message.kind is Kind.INTERFACE_DELETED and message.ifindex:  # a P2P device has none
+            self._forget(message.ifindex)
+            seen.append(InterfaceDeleted(message.ifindex))
+
+    def _distrust_interfaces(self, now: int) -> None:
+        self._pace.hint(now)
+        for request in self._exchange.in_flight:
+            if request.asked.look == INTERFACES:
+                request.asked.spoil()
+
+    def _on_family(self, message: Message, seen: list[Observation], now: int) -> None:
+        family = message.body
+        if not isinstance(family, FamilyInfo) or family.name != FAMILY:
+            return
+        if message.kind is Kind.FAMILY_DELETED:
+            self._leave("nl80211 left the kernel", seen, now)
+        elif family.id != self.family:
+            self.family = family.id
+            self.begin(now)
+            seen.extend(self._health.say(None))
+
+    def _on_malformed(self, message: Message, now: int) -> None:
+        self.malformed += 1
+        self._exchange.tear()
+        if not message.seq:  # perhaps an event
+            self._hint_all(now)
+
+    # ---- state ------------------------------------------------------------------------------
+
+    def _leave(self, why: str, seen: list[Observation], now: int) -> None:
+        self.family = 0
+        self.begin(now)
+        seen.extend(self._health.say(why))
+        seen.append(InterfacesSwept(frozenset()))
+
+    def _forget(self, ifindex: int) -> None:
+        look = Look(ifindex)
+        self._watched.pop(ifindex, None)
+        self._ready.pop(look, None)
+        self._requests.pop(look, None)
+        self._health.forget(look)
+
+    def _hint_all(self, now: int) -> None:
+        self._pace.hint(now)
+        for watched in self._watched.values():
+            watched.pace.hint(now)
+
+    def _set_period(self, ifindex: int, watched: _Watched) -> None:
+        link = self._links.get(ifindex)
+        runs = link is None or (link.up and link.running)
+        watched.pace.period_ns = POLL_NS if runs else None

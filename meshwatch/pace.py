@@ -1,0 +1,137 @@
+"""When to look at something again: slowly by itself, soon after a hint, later after a failure.
+
+The policy for the stations of one interface:
+
+* every second, while the interface is up and running; every 250 ms for 10 s after a hint;
+* after a hint at 10, 50, 150 and 300 ms, and never more often than every 40 ms: the kernel's
+  event comes with the first beacon, the link is established some 20 ms later, without a word;
+* a peer that is heard without a link to us (LISTEN and the states of peering) and just came,
+  returned from silence or changed its state is worth 10 s of looking every 250 ms, once a
+  minute: the rejoin of a known peer has no event either. A neighbor that stays so for good
+  (its table is full, its mesh is another) costs those 10 s once;
+* a beacon that the kernel offers to a user-space peering manager is a hint once a minute and
+  neighbor: without a manager that takes it, every beacon is offered;
+* after a failed look, or a torn one, later and later.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from meshwatch.model import Plink, Station, StationField
+
+MS_NS = 1_000_000
+POLL_NS = 1000 * MS_NS
+QUICK_NS = 250 * MS_NS
+QUICK_SPAN_NS = 10_000 * MS_NS
+BURST_NS = (10 * MS_NS, 50 * MS_NS, 150 * MS_NS, 300 * MS_NS)
+GAP_NS = 40 * MS_NS
+RETRY_NS = 50 * MS_NS
+
+# Three beacons missed, at the default mesh beacon interval of 1000 TU, are a silence.
+SILENT_MS = 3072
+SPELL_REST_NS = 60_000 * MS_NS
+
+_SETTLED = frozenset({Plink.ESTAB, Plink.BLOCKED})
+_DESCRIBED = StationField.PLINK | StationField.INACTIVE_MS
+
+
+class Pace:
+    """When one thing is due to be looked at; at once when new."""
+
+    def __init__(
+        self, now: int, burst_ns: tuple[int, ...] = BURST_NS, quick_span_ns: int = QUICK_SPAN_NS
+    ) -> None:
+        self.period_ns: int | None = None  # None: only after a hint
+        self._offsets_ns = burst_ns
+        self._quick_span_ns = quick_span_ns
+        self._burst: list[int] = [now]
+        self._taken_ns: int | None = None
+        self._quick_since_ns = self._quick_until_ns = now
+        self._not_before_ns = now
+        self._tries = 0
+
+    def due(self) -> int | None:
+        """When to look next; None = when a hint comes."""
+        times = self._burst[:1]
+        if self.period_ns is not None and self._taken_ns is not None:
+            quick = max(self._taken_ns, self._quick_since_ns) + QUICK_NS
+            is_quick = quick <= self._quick_until_ns
+            times.append(quick if is_quick else self._taken_ns + self.period_ns)
+        return max(min(times), self._not_before_ns) if times else None
+
+    def take(self, now: int) -> None:
+        """A look is made now."""
+        self._burst = [time for time in self._burst if time > now]
+        self._taken_ns = now
+        self._not_before_ns = max(self._not_before_ns, now + GAP_NS)
+
+    def hint(self, now: int) -> None:
+        """Something may have changed. Hints upon hints do not put off the look for the first."""
+        burst = [now + offset for offset in self._offsets_ns]
+        self._burst = [min([burst[0], *self._burst[:1]]), *burst[1:]]
+        self.quicken(now)
+
+    def quicken(self, now: int) -> None:
+        """Something is going on."""
+        if now > self._quick_until_ns:
+            self._quick_since_ns = now
+        self._quick_until_ns = now + self._quick_span_ns
+
+    def retry(self, now: int, limit_ns: int) -> None:
+        """The look was of no use: look again, twice as late each time, up to the limit."""
+        self._not_before_ns = now + min(RETRY_NS << min(self._tries, 20), limit_ns)
+        self._tries += 1
+        self._burst = self._burst or [now]
+
+    def succeeded(self) -> None:
+        """The look was complete."""
+        self._tries = 0
+
+
+class _Sign(NamedTuple):
+    plink: int
+    inactive_ms: int
+    seen_ns: int
+    spell_ns: int | None  # when this neighbor last was a reason to look quickly
+
+
+class Spells:
+    """Which neighbors of an interface without a link to us are worth quick looks now."""
+
+    def __init__(self) -> None:
+        self._signs: dict[str, _Sign] = {}
+        self._candidates: dict[str, int] = {}
+
+    def begins(self, address: str, station: Station, now: int) -> bool:
+        """A look showed this station: whether that begins ten seconds of quick looks."""
+        if station.present & _DESCRIBED != _DESCRIBED:
+            return False
+        plink, inactive_ms = station.plink, station.inactive_ms
+        last = self._signs.get(address)
+        spell_ns = None if last is None else last.spell_ns
+        if last is None:
+            news = inactive_ms < SILENT_MS
+        else:
+            heard = inactive_ms * MS_NS < now - last.seen_ns
+            news = heard and (plink != last.plink or last.inactive_ms >= SILENT_MS)
+        rested = spell_ns is None or now - spell_ns >= SPELL_REST_NS
+        begins = news and rested and plink not in _SETTLED
+        self._signs[address] = _Sign(plink, inactive_ms, now, now if begins else spell_ns)
+        return begins
+
+    def is_new_candidate(self, address: str, now: int) -> bool:
+        """A beacon of this neighbor was offered: whether for the first time in a minute."""
+        last = self._candidates.get(address)
+        if last is not None and now - last < SPELL_REST_NS:
+            return False
+        self._candidates.pop(address, None)  # the newest stand last
+        self._candidates[address] = now
+        oldest = next(iter(self._candidates))
+        if now - self._candidates[oldest] >= SPELL_REST_NS:
+            del self._candidates[oldest]
+        return True
+
+    def keep(self, addresses: frozenset[str]) -> None:
+        """Forget all others."""
+        self._signs = {a: sign for a, sign in self._signs.items() if a in addresses}
