@@ -1,6 +1,7 @@
 """Types of the C extension, as far as records.py uses it; csrc/*.h say what the functions do."""
 
 from collections.abc import Sequence
+from mmap import mmap
 from typing import Literal, overload
 
 class CData:
@@ -19,6 +20,19 @@ class Datagrams(CData):
     more: int
     lengths: CData
 
+class CType:
+    """A C type."""
+
+    kind: str
+    fields: Sequence[tuple[str, CField]]  # of a struct
+    relements: dict[str, int]  # of an enum
+
+class CField:
+    """A member of a struct."""
+
+    type: CType
+    offset: int
+
 class FFI:
     """cffi's memory and type functions."""
 
@@ -27,11 +41,12 @@ class FFI:
     @overload
     def new(self, ctype: Literal["struct mw_message[]"], init: int) -> CData: ...
     def from_buffer(
-        self, data: bytes | bytearray | memoryview, /, *, require_writable: bool = ...
+        self, data: bytes | bytearray | memoryview | mmap, /, *, require_writable: bool = ...
     ) -> CData: ...
     def buffer(self, cdata: CData) -> memoryview: ...
     def string(self, cdata: CData) -> bytes: ...
     def unpack(self, cdata: CData, length: int) -> Sequence[int]: ...
+    def typeof(self, ctype: str) -> CType: ...
     def sizeof(self, ctype: str) -> int: ...
     def offsetof(self, ctype: str, *fields: str) -> int: ...
 

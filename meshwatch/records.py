@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import IntEnum
+from mmap import mmap
 from struct import Struct
 from typing import NamedTuple
 
@@ -243,7 +244,7 @@ class Drain:
         self._slots = min(buffer_bytes // _SLOT_BYTES, lib.MW_SLOTS_MAX)
         if self._slots < 1:
             raise ValueError(f"a drain needs a buffer of at least {_SLOT_BYTES} bytes")
-        buffer = bytearray(self._slots * _SLOT_BYTES)
+        buffer = mmap(-1, self._slots * _SLOT_BYTES)
         self._buffer = ffi.from_buffer(buffer)
         self._view = memoryview(buffer).toreadonly()
         self._drained = ffi.new("struct mw_drained *")
