@@ -11,8 +11,8 @@ run:
 
 # The same on a booted kernel with four radios that meet and part.
 vm:
-	@tools/install test
-	@exec $(PYTHON) -m tools.vm demo
+	@tools/install run
+	@exec tools/vm/vm shell --radios 4 -- tools/live $(RUN_SECONDS)
 
 build:
 	@tools/install run
