@@ -48,14 +48,15 @@ class Picture:
         body = view.whole_table(mirror, self._names, now, width=width, color=self._color)
         kept = min(len(self._changes), _CHANGES_KEPT_FREE, height // 4)
         room = height - len(head) - (kept + 2 if kept else 0)
-        if len(body) > room > 1:
-            rest = len(body) - room + 1
-            body = [*body[: room - 1], self._paint(f"... {text.count(rest, 'more line')}", "dim")]
+        if len(body) > room:
+            fitting = max(room - 1, 0)
+            rest = len(body) - fitting
+            body = [*body[:fitting], self._paint(f"... {text.count(rest, 'more line')}", "dim")]
         room = height - len(head) - len(body) - 2
         changes = self._latest(mirror, width, max(room, 0))
-        if not changes:
-            return head + body
-        return [*head, *body, "", self._paint("LATEST CHANGES", "dim"), *changes]
+        if changes:
+            body += ["", self._paint("LATEST CHANGES", "dim"), *changes]
+        return (head + body)[:height]
 
     def _head(self, mirror: Mirror, now_unix_ms: int, width: int) -> list[str]:
         if self._lost is not None:

@@ -1,0 +1,218 @@
+"""What list and watch say about a table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from meshwatch import model
+from meshwatch.cli import view
+from meshwatch.cli.layout import width_of
+from meshwatch.cli.news import news
+from meshwatch.cli.picture import Picture
+from meshwatch.client import (
+    Came,
+    Changed,
+    Disconnected,
+    Event,
+    Mirror,
+    NeighborKey,
+    Removed,
+    Resynchronised,
+    SourceChanged,
+)
+from meshwatch.protocol import Interface, Neighbor, Protocol, Readings, Source, Version
+
+NOW = time.time_ns() // 1_000_000
+NAMES = {"02:00:00:00:00:01": "anna"}
+VERSION = Version(
+    seq=1, protocol=Protocol(1, 0), release="0.1.0", boot="b", started_unix_ms=NOW - 9000
+)
+
+
+def neighbor(last: int = 1, presence: str = "present", **changes: Any) -> Neighbor:
+    values: dict[str, Any] = {
+        "ifindex": 10,
+        "interface": "mesh0",
+        "address": f"02:00:00:00:00:{last:02x}",
+        "presence": model.Presence(presence),
+        "reason": "established" if presence == "present" else "peering",
+        "since_unix_ms": NOW - 5000,
+        "first_heard_unix_ms": NOW - 5000,
+        "proximity": "direct",
+        "plink": "estab" if presence == "present" else "listen",
+        "readings": Readings(
+            last_heard_unix_ms=NOW - 300,
+            reach="000f",
+            signal_dbm=-60,
+            airtime_metric=128,
+            tx_rate_kbps=54000,
+            rx_rate_kbps=6000,
+        ),
+    }
+    return Neighbor(**(values | changes))
+
+
+def interface(index: int = 0, *, up: bool = True, running: bool = True) -> Interface:
+    return Interface(
+        ifindex=10 + index,
+        interface=f"mesh{index}",
+        type="mesh",
+        wiphy=index,
+        address="02:00:00:00:00:ff",
+        up=up,
+        running=running,
+        frequency_mhz=2412,
+    )
+
+
+def mirror(
+    neighbors: Sequence[Neighbor] = (),
+    interfaces: Sequence[Interface] = (interface(),),
+    failure: str | None = None,
+    replay: str | None = None,
+) -> Mirror:
+    made = Mirror()
+    made.neighbors = {NeighborKey(n.ifindex, n.address): n for n in neighbors}
+    made.interfaces = {i.ifindex: i for i in interfaces}
+    source = Source(source="nl80211", since_unix_ms=NOW - 60_000, failure=failure)
+    made.sources = {"nl80211": source}
+    made.version = Version(
+        seq=1,
+        protocol=Protocol(1, 0),
+        release="0.1.0",
+        boot="b",
+        started_unix_ms=NOW,
+        replay=replay,
+    )
+    return made
+
+
+def table(of: Mirror, width: int | None = None) -> list[str]:
+    return view.whole_table(of, NAMES, NOW, width=width, color=False)
+
+
+def test_eighty_columns_hold_what_matters() -> None:
+    heading, row = table(mirror([neighbor(2)]), 80)
+    assert heading.split() == [
+        "NEIGHBOR", "STATE", "LINK", "METRIC", "SIGNAL", "TX/RX", "Mb/s", "FOR", "SINCE",
+    ]  # fmt: skip
+    assert row.split()[:-1] == [
+        "02:00:00:00:00:02", "present", "estab", "128", "-60", "dBm", "54/6", "5.0s",
+    ]  # fmt: skip
+
+
+def test_a_named_neighbor_still_shows_its_address() -> None:
+    heading, row = table(mirror([neighbor(1)]))
+    assert "ADDRESS" in heading
+    assert row.startswith("anna ")
+    assert "02:00:00:00:00:01" in row
+
+
+def test_several_interfaces_are_told_apart() -> None:
+    there = neighbor(3, ifindex=11, interface="mesh1")
+    lines = table(mirror([there, neighbor(1)], [interface(1), interface(0)]))
+    assert [line.split()[0] for line in lines] == [
+        "NEIGHBOR", "mesh0:", "anna", "mesh1:", "02:00:00:00:00:03",
+    ]  # fmt: skip
+
+
+def test_an_interface_without_neighbors_says_so() -> None:
+    lines = table(mirror([neighbor(1)], [interface(0), interface(1)]))
+    assert lines[-1] == "mesh1: mesh, 2412 MHz, nobody in range"
+
+
+@pytest.mark.parametrize(
+    ("interfaces", "beginning"),
+    [
+        ([], "There is no mesh interface"),
+        ([interface(up=False, running=False)], "mesh0 is down"),
+        ([interface(running=False)], "mesh0 is up but has not joined"),
+        ([interface()], "mesh0 is up, nobody in range yet"),
+    ],
+)
+def test_an_empty_table_explains_itself(interfaces: list[Interface], beginning: str) -> None:
+    assert table(mirror(interfaces=interfaces))[0].startswith(beginning)
+
+
+def test_a_failure_comes_first() -> None:
+    lines = table(mirror(failure="not in the kernel", interfaces=[]))
+    assert lines == ["nl80211 has failed 1m00s ago: not in the kernel"]
+
+
+def line(event: Event, *, settled: bool = True) -> str | None:
+    item = news(event, NAMES, NOW, settled=settled)
+    return None if item is None else item.line(date=False)[9:]
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        (Came(neighbor(1)), "+ mesh0 anna: present, peer link established"),
+        (
+            Changed(neighbor(1), neighbor(1, "heard", since_unix_ms=NOW - 9000)),
+            "* mesh0 anna: heard -> present, peer link established",
+        ),
+        (
+            Changed(neighbor(2, gate=True), neighbor(2, gate=False)),
+            "* mesh0 02:00:00:00:00:02: gate no -> yes",
+        ),
+        (
+            Changed(neighbor(2, "heard"), neighbor(2, "heard", plink="opn_snt")),
+            "* mesh0 02:00:00:00:00:02: plink opn_snt -> listen",
+        ),
+        (
+            Changed(neighbor(2, reason="restarted", llid=3), neighbor(2, llid=2)),
+            "* mesh0 02:00:00:00:00:02: peer link established anew",
+        ),
+        (Removed(neighbor(1), "deleted"), "- mesh0 anna: present -> gone, deleted by the kernel"),
+        (Disconnected("it died"), "! lost meshwatchd (it died), waiting for it"),
+        (
+            SourceChanged(Source(source="dbus", since_unix_ms=NOW, failure="no bus")),
+            "! dbus has failed: no bus",
+        ),
+        (SourceChanged(Source(source="dbus", since_unix_ms=NOW)), None),
+        (Removed(neighbor(1), "from-the-future"), "- mesh0 anna: present -> gone, from-the-future"),
+    ],
+)
+def test_news(event: Event, said: str | None) -> None:
+    assert line(event) == said
+
+
+def test_who_was_there_before_us_did_not_come() -> None:
+    said = line(Came(neighbor(1)), settled=False)
+    assert said is not None
+    assert said.startswith("= ")
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 40), (40, 10), (20, 5)])
+def test_the_picture_keeps_to_the_screen(width: int, height: int) -> None:
+    crowd = [neighbor(i) for i in range(1, 40)]
+    shown = mirror(crowd, replay="demo.pcapng")
+    picture = Picture(NAMES, color=False)
+    picture.note(Resynchronised(VERSION), shown)
+    for one in crowd:
+        picture.note(Came(one), shown)
+    lines = picture.lines(shown, width, height)
+    assert len(lines) <= height
+    # The first line alone may need more: what is replayed is never left out.
+    assert all(width_of(line) <= width for line in lines[1:])
+    assert lines[0].startswith("replaying demo.pcapng")
+
+
+def test_the_picture_says_when_the_daemon_is_gone_and_back() -> None:
+    shown = mirror([neighbor(1)])
+    picture = Picture(NAMES, color=False)
+    assert picture.lines(shown, 80, 24)[0].startswith("waiting for meshwatchd")
+    picture.note(Came(neighbor(1)), shown)
+    picture.note(Resynchronised(VERSION), shown)
+    assert picture.lines(shown, 80, 24)[0].startswith("mesh0: mesh, 2412 MHz; 1 neighbor")
+    picture.note(Disconnected("it died"), shown)
+    assert picture.lines(shown, 80, 24)[0].startswith("lost meshwatchd (it died)")
+    picture.note(Resynchronised(VERSION), shown)
+    lines = picture.lines(shown, 80, 24)
+    assert lines[0].startswith("mesh0")
+    assert lines[-1].endswith("meshwatchd is back")
