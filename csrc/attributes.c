@@ -87,7 +87,7 @@ static enum mw_reason decode_field(const struct field *field, struct span payloa
 	case CONSTANT:
 		if (payload.left != 0)
 			return MW_ATTRIBUTE_SIZE;
-		memcpy(to, &field->value, sizeof(field->value));
+		memcpy(to, &field->value, field->size);
 		break;
 	}
 	return MW_OK;

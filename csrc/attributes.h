@@ -41,7 +41,7 @@ enum form {
 	FALLBACK, /* a 32-bit counter for a 64-bit place, unless the 64-bit counter was there */
 	NAME,     /* text of up to size - 1 bytes, with or without a final 0 */
 	NEST,     /* attributes: their struct span is stored, for a decode_attributes() of its own */
-	CONSTANT  /* no payload: value is stored in a uint16_t place */
+	CONSTANT  /* no payload: value is stored, in a uint16_t place, or with size 0 nowhere */
 };
 
 struct field {

@@ -23,43 +23,44 @@ struct rate_attributes {
 	uint32_t bitrate32; /* 100 kbit/s */
 	uint16_t bitrate;   /* the same, absent when it does not fit */
 	uint16_t width_mhz;
-	uint16_t short_gi;
 	uint8_t mcs;
 	uint8_t nss;
 	uint8_t dcm;
 };
 
-enum { /* presence; the low bits are enum mw_rate_flag */
-	RATE_BITRATE = 1 << 8,
-	RATE_BITRATE32 = 1 << 9,
-	RATE_MCS = 1 << 10,
-	RATE_NSS = 1 << 11,
-	RATE_WIDTH = 1 << 12,
-	RATE_RU = 1 << 13,
-	RATE_GENERATIONS = MW_RATE_HT | MW_RATE_VHT | MW_RATE_HE | MW_RATE_EHT | MW_RATE_S1G
+enum { /* presence; the first five in the order of enum mw_station_field */
+	RATE_KBPS = 1 << 0,
+	RATE_MCS = 1 << 1,
+	RATE_NSS = 1 << 2,
+	RATE_WIDTH = 1 << 3,
+	RATE_FLAGS = 1 << 4,
+	RATE_MEMBERS = RATE_KBPS | RATE_MCS | RATE_NSS | RATE_WIDTH | RATE_FLAGS,
+	RATE_UNIT = 1 << 5,
+	RATE_BITRATE32 = 1 << 6,
+	RATE_FLAG_SHIFT = 8 /* from here on enum mw_rate_flag */
 };
 
 #define RATE(member, bits) FIELD(COPY, struct rate_attributes, member, bits)
-#define RATE_CONSTANT(member, value, bits)                                                        \
-	{ CONSTANT, 0, offsetof(struct rate_attributes, member), value, bits }
-#define WIDTH(mhz) RATE_CONSTANT(width_mhz, mhz, RATE_WIDTH)
+#define RATE_FLAG(flag) ((uint64_t)(flag) << RATE_FLAG_SHIFT)
+#define WIDTH(mhz)                                                                                \
+	{ CONSTANT, sizeof(uint16_t), offsetof(struct rate_attributes, width_mhz), mhz, RATE_WIDTH }
 
 static const struct field rate_fields[] = {
-	[RATE_INFO_BITRATE] = RATE(bitrate, RATE_BITRATE),
-	[RATE_INFO_BITRATE32] = RATE(bitrate32, RATE_BITRATE32),
-	[RATE_INFO_MCS] = RATE(mcs, RATE_MCS | MW_RATE_HT),
-	[RATE_INFO_VHT_MCS] = RATE(mcs, RATE_MCS | MW_RATE_VHT),
-	[RATE_INFO_HE_MCS] = RATE(mcs, RATE_MCS | MW_RATE_HE),
-	[RATE_INFO_EHT_MCS] = RATE(mcs, RATE_MCS | MW_RATE_EHT),
-	[RATE_INFO_S1G_MCS] = RATE(mcs, RATE_MCS | MW_RATE_S1G),
+	[RATE_INFO_BITRATE] = RATE(bitrate, RATE_KBPS),
+	[RATE_INFO_BITRATE32] = RATE(bitrate32, RATE_KBPS | RATE_BITRATE32),
+	[RATE_INFO_MCS] = RATE(mcs, RATE_MCS | RATE_FLAG(MW_RATE_HT)),
+	[RATE_INFO_VHT_MCS] = RATE(mcs, RATE_MCS | RATE_FLAG(MW_RATE_VHT)),
+	[RATE_INFO_HE_MCS] = RATE(mcs, RATE_MCS | RATE_FLAG(MW_RATE_HE)),
+	[RATE_INFO_EHT_MCS] = RATE(mcs, RATE_MCS | RATE_FLAG(MW_RATE_EHT)),
+	[RATE_INFO_S1G_MCS] = RATE(mcs, RATE_MCS | RATE_FLAG(MW_RATE_S1G)),
 	[RATE_INFO_VHT_NSS] = RATE(nss, RATE_NSS),
 	[RATE_INFO_HE_NSS] = RATE(nss, RATE_NSS),
 	[RATE_INFO_EHT_NSS] = RATE(nss, RATE_NSS),
 	[RATE_INFO_S1G_NSS] = RATE(nss, RATE_NSS),
 	[RATE_INFO_HE_DCM] = RATE(dcm, 0),
-	[RATE_INFO_HE_RU_ALLOC] = { SKIP, 0, 0, 0, RATE_RU },
-	[RATE_INFO_EHT_RU_ALLOC] = { SKIP, 0, 0, 0, RATE_RU },
-	[RATE_INFO_SHORT_GI] = RATE_CONSTANT(short_gi, 1, MW_RATE_SHORT_GI),
+	[RATE_INFO_HE_RU_ALLOC] = { SKIP, 0, 0, 0, RATE_UNIT },
+	[RATE_INFO_EHT_RU_ALLOC] = { SKIP, 0, 0, 0, RATE_UNIT },
+	[RATE_INFO_SHORT_GI] = { CONSTANT, 0, 0, 0, RATE_FLAG(MW_RATE_SHORT_GI) },
 	[RATE_INFO_1_MHZ_WIDTH] = WIDTH(1),
 	[RATE_INFO_2_MHZ_WIDTH] = WIDTH(2),
 	[RATE_INFO_4_MHZ_WIDTH] = WIDTH(4),
@@ -87,8 +88,9 @@ static enum mw_reason decode_rate(struct span in, unsigned first, struct mw_rate
 	if (!(found & RATE_BITRATE32))
 		raw.bitrate32 = raw.bitrate;
 	if (raw.bitrate32 > UINT32_MAX / 100)
-		return MW_ATTRIBUTE_VALUE;
-	if (!(found & (RATE_WIDTH | RATE_RU))) { /* 20 MHz is said by saying nothing */
+		return MW_VALUE;
+	/* 20 MHz is said by saying nothing; a resource unit is a part of a channel. */
+	if (!(found & (RATE_WIDTH | RATE_UNIT))) {
 		raw.width_mhz = 20;
 		found |= RATE_WIDTH;
 	}
@@ -96,14 +98,10 @@ static enum mw_reason decode_rate(struct span in, unsigned first, struct mw_rate
 	rate->mcs = raw.mcs;
 	rate->nss = raw.nss;
 	rate->width_mhz = raw.width_mhz;
-	rate->flags = (uint16_t)(found & (RATE_GENERATIONS | MW_RATE_SHORT_GI));
+	rate->flags = (uint16_t)(found >> RATE_FLAG_SHIFT);
 	if (raw.dcm)
 		rate->flags |= MW_RATE_DCM;
-
-	*present |= ((found & (RATE_BITRATE | RATE_BITRATE32) ? BIT(0) : 0) |
-	             (found & RATE_MCS ? BIT(1) : 0) | (found & RATE_NSS ? BIT(2) : 0) |
-	             (found & RATE_WIDTH ? BIT(3) : 0) | BIT(4))
-	            << first;
+	*present |= (RATE_FLAGS | (found & RATE_MEMBERS)) << first;
 	return MW_OK;
 }
 
@@ -223,7 +221,7 @@ enum { /* presence */
 	TOP_GENERATION = 16,
 	TOP_MPATH_INFO = 32,
 	TOP_STATION = TOP_IFINDEX | TOP_ADDRESS,
-	TOP_PATH = TOP_IFINDEX | TOP_ADDRESS | TOP_NEXT_HOP
+	TOP_PATH = TOP_STATION | TOP_NEXT_HOP | TOP_MPATH_INFO
 };
 
 #define TOP(form, member, bits) FIELD(form, struct top, member, bits)
@@ -247,9 +245,10 @@ static const struct field top_fields[] = {
 static enum mw_kind kind_of(uint8_t command, uint64_t present)
 {
 	switch (command) {
-	case CMD_NEW_STATION:
-	case CMD_NEW_MPATH: /* kernels answer GET_MPATH and GET_MPP with NEW_STATION, too */
+	case CMD_NEW_STATION: /* also how old kernels answer GET_MPATH and GET_MPP */
 		return present & TOP_MPATH_INFO ? MW_MPATH : MW_STATION;
+	case CMD_NEW_MPATH:
+		return MW_MPATH;
 	case CMD_DEL_STATION:
 		return MW_STATION_DELETED;
 	case CMD_NEW_PEER_CANDIDATE:
@@ -268,13 +267,16 @@ static enum mw_reason decode_station_message(const struct top *top, uint64_t pre
                                              struct mw_message *message)
 {
 	struct mw_station *station = &message->body.station;
-	enum mw_reason reason = decode_station(top->sta_info, station);
+	enum mw_reason reason;
 
+	if ((present & TOP_STATION) != TOP_STATION)
+		return MW_ATTRIBUTE_ABSENT;
+	reason = decode_station(top->sta_info, station);
 	if (present & TOP_GENERATION) {
 		station->generation = top->interface.generation;
 		station->present |= BIT(MW_GENERATION);
 	}
-	return (present & TOP_STATION) == TOP_STATION ? reason : MW_ATTRIBUTE_ABSENT;
+	return reason;
 }
 
 static enum mw_reason decode_path_message(const struct top *top, uint64_t present,
@@ -427,7 +429,7 @@ static enum mw_reason decode_errno(struct span in, struct mw_message *message)
 	if (!span_take_into(&in, &value, sizeof(value)))
 		return MW_MESSAGE_PAYLOAD;
 	if (value > 0 || value < -MAX_ERRNO)
-		return MW_ATTRIBUTE_VALUE;
+		return MW_VALUE;
 	message->error = (uint32_t)-value;
 	return MW_OK;
 }
@@ -508,7 +510,7 @@ const char *mw_reason_text(uint32_t reason)
 		[MW_ATTRIBUTE_HEADER] = "attribute header cut short",
 		[MW_ATTRIBUTE_LENGTH] = "attribute length impossible",
 		[MW_ATTRIBUTE_SIZE] = "attribute payload of the wrong size",
-		[MW_ATTRIBUTE_VALUE] = "attribute value out of range",
+		[MW_VALUE] = "value out of range",
 		[MW_ATTRIBUTE_ABSENT] = "required attribute absent",
 		[MW_GROUPS] = "too many multicast groups",
 	};

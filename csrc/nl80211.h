@@ -47,7 +47,7 @@ enum mw_reason {
 	MW_ATTRIBUTE_HEADER, /* fewer bytes left than an attribute header has */
 	MW_ATTRIBUTE_LENGTH, /* nla_len below a header's size or past the end */
 	MW_ATTRIBUTE_SIZE,   /* payload of the wrong size for this attribute */
-	MW_ATTRIBUTE_VALUE,  /* value out of range */
+	MW_VALUE,            /* a bitrate or an errno out of range */
 	MW_ATTRIBUTE_ABSENT, /* the command needs an attribute that is not there */
 	MW_GROUPS            /* more multicast groups than MW_GROUPS_MAX */
 };

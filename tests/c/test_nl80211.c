@@ -249,7 +249,7 @@ static void test_rates(void)
 		                                 (uint64_t)rates[i].present << MW_RX_RATE_KBPS));
 	}
 	m = station_with_rate(BYTES("\x05\x04\xff\xff\xff\xff"));
-	CHECK(m.kind == MW_MALFORMED && m.error == MW_ATTRIBUTE_VALUE);
+	CHECK(m.kind == MW_MALFORMED && m.error == MW_VALUE);
 	m = station_with_rate(BYTES("\x04\x01\x01"));
 	CHECK(m.kind == MW_MALFORMED && m.error == MW_ATTRIBUTE_SIZE);
 }
@@ -298,6 +298,11 @@ static void test_paths(uint8_t command)
 
 	begin_event(&w, command);
 	end_nest(&w, begin_nest(&w, ATTR_MPATH_INFO));
+	end_message(&w);
+	m = decode_one(&w);
+	CHECK(m.kind == MW_MALFORMED && m.error == MW_ATTRIBUTE_ABSENT);
+
+	begin_path(&w, CMD_NEW_MPATH);
 	end_message(&w);
 	m = decode_one(&w);
 	CHECK(m.kind == MW_MALFORMED && m.error == MW_ATTRIBUTE_ABSENT);
@@ -426,9 +431,9 @@ static void test_errnos(void)
 	m = with_errno(NLMSG_ERROR, 0, 0);
 	CHECK(m.kind == MW_MALFORMED && m.error == MW_MESSAGE_PAYLOAD);
 	m = with_errno(NLMSG_ERROR, 1, 4);
-	CHECK(m.kind == MW_MALFORMED && m.error == MW_ATTRIBUTE_VALUE);
+	CHECK(m.kind == MW_MALFORMED && m.error == MW_VALUE);
 	m = with_errno(NLMSG_ERROR, INT32_MIN, 4);
-	CHECK(m.kind == MW_MALFORMED && m.error == MW_ATTRIBUTE_VALUE);
+	CHECK(m.kind == MW_MALFORMED && m.error == MW_VALUE);
 	CHECK(with_errno(NLMSG_OVERRUN, 0, 0).kind == MW_OVERRUN);
 	CHECK(with_errno(NLMSG_NOOP, 0, 0).kind == MW_OTHER);
 }
