@@ -51,7 +51,7 @@ class _Interface(NamedTuple):
 class CaptureFile:
     """An open capture file: iterate it, once, for its frames.
 
-    ``application`` and ``comment`` are what a pcapng file says of its making, known from the
+    ``application`` and ``comments`` are what a pcapng file says of its making, known from the
     first frame on. ``skipped`` counts frames that bear no time; ``cut`` becomes True when the
     file ends within a frame, as it does when a disk was full or a machine died. Damage raises
     :class:`MalformedCapture`.
@@ -59,7 +59,7 @@ class CaptureFile:
 
     def __init__(self, file: BinaryIO) -> None:
         self.application = ""
-        self.comment = ""
+        self.comments: list[str] = []
         self.skipped = 0
         self.cut = False
         self._file = file
@@ -159,8 +159,8 @@ class CaptureFile:
         for code, value in _options(order, body[16:]):
             if code == USER_APPLICATION and not self.application:
                 self.application = value.decode(errors="replace")
-            elif code == COMMENT and not self.comment:
-                self.comment = value.decode(errors="replace")
+            elif code == COMMENT:
+                self.comments.append(value.decode(errors="replace"))
 
 
 def _interface(order: str, body: bytes) -> _Interface:

@@ -10,7 +10,7 @@ Wireshark gets the date.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
@@ -20,6 +20,7 @@ from meshwatch import pcap
 from meshwatch.pcap import CaptureFile, Frame, MalformedCapture
 
 APPLICATION = "meshwatch"
+Buffer = bytes | bytearray | memoryview
 LOSS_MARK = struct.pack("=IHHII", 16, 4, 0, 0, 0)
 """A bare NLMSG_OVERRUN message in place of datagrams that were lost."""
 
@@ -28,6 +29,7 @@ _COOKED = struct.Struct(">HH10xH")  # packet type, ARPHRD type, netlink protocol
 _ARPHRD_NETLINK = 824
 _PACKET_HOST, _PACKET_OUTGOING = 0, 4  # linux/if_packet.h
 
+_ONLY = "only"  # the comment that names the interfaces
 _SECOND_NS = 1_000_000_000
 _BUFFER_BYTES = 64 * 1024
 
@@ -57,15 +59,28 @@ class Writer:
     :class:`RecordingFailed`; the file then ends with a whole packet, and further calls do nothing.
     """
 
-    def __init__(self, path: Path, *, release: str, kernel: str, wall_offset_ns: int) -> None:
-        """``wall_offset_ns`` is wall clock minus the clock of the packets' ``time_ns``."""
+    def __init__(
+        self,
+        path: Path,
+        *,
+        release: str,
+        kernel: str,
+        wall_offset_ns: int,
+        interfaces: Collection[str] | None = None,
+    ) -> None:
+        """``wall_offset_ns`` is wall clock minus the clock of ``now``.
+
+        ``interfaces`` are the only ones that were looked at, if not all were.
+        """
         offset_s, self._shift_ns = divmod(wall_offset_ns, _SECOND_NS)
         self._whole_bytes = 0
         self._flushed_ns = 0
         self._file: BinaryIO | None = None
-        comment = f"wall clock minus monotonic clock at the start: {wall_offset_ns} ns"
+        comments = [f"wall clock minus monotonic clock at the start: {wall_offset_ns} ns"]
+        if interfaces is not None:
+            comments.append(" ".join((_ONLY, *sorted(interfaces))))
         section = struct.pack("=IHHq", pcap.BYTE_ORDER_MAGIC, 1, 0, -1) + _options(
-            (pcap.COMMENT, comment.encode()),
+            *((pcap.COMMENT, comment.encode()) for comment in comments),
             (pcap.OPERATING_SYSTEM, f"Linux {kernel}".encode()),
             (pcap.USER_APPLICATION, f"{APPLICATION} {release}".encode()),
         )
@@ -84,17 +99,27 @@ class Writer:
             raise RecordingFailed(str(error)) from error
         self.flush()
 
-    def write(self, packet: Packet) -> None:
-        """Add a packet."""
+    def received(self, protocol: int, data: Buffer, now: int) -> None:
+        """A datagram came from the kernel."""
+        self._write(_PACKET_HOST, protocol, data, now)
+
+    def sent(self, protocol: int, request: Buffer, now: int) -> None:
+        """A request went to the kernel."""
+        self._write(_PACKET_OUTGOING, protocol, request, now)
+
+    def lost(self, protocol: int, now: int) -> None:
+        """Here datagrams were lost."""
+        self._write(_PACKET_HOST, protocol, LOSS_MARK, now)
+
+    def _write(self, direction: int, protocol: int, data: Buffer, now: int) -> None:
         if self._file is None:
             return
-        direction = _PACKET_OUTGOING if packet.outgoing else _PACKET_HOST
-        data = _COOKED.pack(direction, _ARPHRD_NETLINK, packet.protocol) + packet.data
-        high, low = divmod(packet.time_ns + self._shift_ns, 1 << 32)
-        head = struct.pack("=IIIII", 0, high, low, len(data), len(data))
-        self._buffer += _block(pcap.ENHANCED_PACKET, head + _padded(data))
-        if len(self._buffer) >= _BUFFER_BYTES or packet.time_ns >= self._flushed_ns + _SECOND_NS:
-            self._flushed_ns = packet.time_ns
+        cooked = _COOKED.pack(direction, _ARPHRD_NETLINK, protocol) + data
+        high, low = divmod(now + self._shift_ns, 1 << 32)
+        head = struct.pack("=IIIII", 0, high, low, len(cooked), len(cooked))
+        self._buffer += _block(pcap.ENHANCED_PACKET, head + _padded(cooked))
+        if len(self._buffer) >= _BUFFER_BYTES or now >= self._flushed_ns + _SECOND_NS:
+            self._flushed_ns = now
             self.flush()
 
     def flush(self) -> None:
@@ -158,6 +183,7 @@ class Recording:
     """An open recording or foreign capture: iterate it, once, for its packets.
 
     ``application`` is the program that the file says wrote it, ``ours`` whether that is meshwatch.
+    ``interfaces`` are the only ones that it was told to look at (None: all there were), and
     ``wall_offset_ns`` leads from a packet's time to wall time. During the iteration, which raises
     :class:`MalformedCapture` where the file is damaged, ``cut`` becomes True if the file ends
     within a packet, and ``skipped`` counts what is not a netlink datagram.
@@ -170,8 +196,11 @@ class Recording:
         self._first = next(self._frames, None)
         self._skipped = 0
         self.application = self._capture.application
-        self.comment = self._capture.comment
         self.ours = self.application.partition(" ")[0] == APPLICATION
+        self.interfaces: frozenset[str] | None = None
+        for word, *names in map(str.split, filter(None, self._capture.comments)):
+            if self.ours and word == _ONLY:
+                self.interfaces = frozenset(names)
         self.wall_offset_ns = 0
         if self.ours and self._first is not None:
             self.wall_offset_ns = self._first.wall_offset_s * _SECOND_NS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import resource
 import struct
 from contextlib import closing
@@ -34,8 +35,13 @@ def written(path: Path, packets: list[Packet], wall_offset_ns: int = 0) -> bytes
         Writer(path, release="0.1.0", kernel="6.1.0", wall_offset_ns=wall_offset_ns)
     ) as writer:
         for packet in packets:
-            writer.write(packet)
+            note(writer, packet)
     return path.read_bytes()
+
+
+def note(writer: Writer, packet: Packet) -> None:
+    how = writer.sent if packet.outgoing else writer.received
+    how(packet.protocol, packet.data, packet.time_ns)
 
 
 def read(data: bytes) -> list[Packet]:
@@ -75,8 +81,19 @@ def test_says_what_made_it_and_nothing_of_where(tmp_path: Path) -> None:
     data = written(tmp_path / "x.pcapng", [Packet(5, GENERIC, False, b"abcd")], 1_700_000_000_123)
     recording = Recording(BytesIO(data))
     assert recording.application == "meshwatch 0.1.0"
-    assert recording.comment == ("wall clock minus monotonic clock at the start: 1700000000123 ns")
+    assert b"wall clock minus monotonic clock at the start: 1700000000123 ns" in data
     assert b"Linux 6.1.0" in data
+    assert platform.node().encode() not in data
+
+
+@pytest.mark.parametrize("interfaces", [None, frozenset(), frozenset({"mesh0", "mesh1"})])
+def test_remembers_what_it_was_told_to_look_at(
+    tmp_path: Path, interfaces: frozenset[str] | None
+) -> None:
+    path = tmp_path / "x.pcapng"
+    Writer(path, release="0", kernel="0", wall_offset_ns=0, interfaces=interfaces).close()
+    with closing(open_recording(path)) as recording:
+        assert recording.interfaces == interfaces
 
 
 def test_cut_anywhere_gives_the_whole_packets_before(tmp_path: Path) -> None:
@@ -129,11 +146,11 @@ def test_disk_full_leaves_whole_packets(tmp_path: Path) -> None:
     try:
         with pytest.raises(RecordingFailed, match="File too large"):
             for i in range(200):
-                writer.write(Packet(i, GENERIC, False, bytes(1000)))
+                writer.received(GENERIC, bytes(1000), i)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     size = path.stat().st_size
-    writer.write(Packet(500, GENERIC, False, b""))  # over: no error, no effect
+    writer.received(GENERIC, b"", 500)  # over: no error, no effect
     writer.close()
     assert path.stat().st_size == size
     with closing(open_recording(path)) as recording:
@@ -150,11 +167,14 @@ def test_a_pipe_is_refused(tmp_path: Path) -> None:
 def test_at_most_a_second_waits_in_memory(tmp_path: Path) -> None:
     path = tmp_path / "x.pcapng"
     writer = Writer(path, release="0", kernel="0", wall_offset_ns=0)
-    writer.write(Packet(10 * SECOND_NS, GENERIC, False, b"one "))
-    writer.write(Packet(10 * SECOND_NS + 5, GENERIC, False, b"two "))
+    writer.received(GENERIC, b"one", 10 * SECOND_NS)
+    writer.sent(GENERIC, b"two", 10 * SECOND_NS + 5)
     assert len(read(path.read_bytes())) == 1
-    writer.write(Packet(11 * SECOND_NS, GENERIC, False, b"three "))
-    assert len(read(path.read_bytes())) == 3
+    writer.lost(ROUTE, 11 * SECOND_NS)
+    assert read(path.read_bytes())[1:] == [
+        Packet(10 * SECOND_NS + 5, GENERIC, True, b"two"),
+        Packet(11 * SECOND_NS, ROUTE, False, LOSS_MARK),
+    ]
 
 
 # ---- foreign files ------------------------------------------------------------------------------

@@ -1,0 +1,128 @@
+"""Gives a recording to conversations and table again, in its own time.
+
+A live pump and a player make the same turn: hear, do what is due, look at the clock. But a
+player's clock is the recording's, and it stops at every packet and at every deadline between
+two packets, exactly. So the same file always makes the same changes, however fast it is played.
+What the conversations would ask is ignored: what was asked stands in the recording.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+from meshwatch.capture import CapturedNl80211, CapturedRtnetlink
+from meshwatch.model import Change, Observation
+from meshwatch.nl80211 import Nl80211
+from meshwatch.recording import Packet, Recording
+from meshwatch.rtnetlink import Rtnetlink
+from meshwatch.table import Table
+
+NETLINK_ROUTE, NETLINK_GENERIC = 0, 16
+
+
+class Conversation(Protocol):
+    """As much of a conversation as a player needs."""
+
+    def begin(self, now: int) -> None:
+        """Forget what was under way."""
+
+    def receive(self, data: bytes, now: int) -> Iterable[Observation]:
+        """One datagram arrived."""
+
+    def notice(self, observation: Observation, now: int) -> None:
+        """Another source observed this."""
+
+    def outgoing(self) -> Sequence[bytes]:
+        """Requests to be sent now."""
+
+    def sent(self, request: bytes, now: int) -> None:
+        """This request was sent."""
+
+    def deadline(self) -> int | None:
+        """When ``wake`` has something to do."""
+
+    def wake(self, now: int) -> Iterable[Observation]:
+        """Do what is due."""
+
+
+def conversations(recording: Recording) -> dict[int, Conversation]:
+    """The conversations that a recording is one side of, by netlink protocol."""
+    if recording.ours:
+        return {NETLINK_GENERIC: Nl80211(recording.interfaces), NETLINK_ROUTE: Rtnetlink()}
+    return {NETLINK_GENERIC: CapturedNl80211(), NETLINK_ROUTE: CapturedRtnetlink()}
+
+
+class Player:
+    """Plays packets to conversations (by netlink protocol) and their observations to a table.
+
+    Ask :meth:`deadline`, wait for that time or not, :meth:`step`, publish the changes; or iterate
+    over ``(now, changes)`` as fast as possible. Packets of other protocols are passed over. The
+    end of the packets is the end of time.
+    """
+
+    def __init__(
+        self,
+        packets: Iterable[Packet],
+        conversations: Mapping[int, Conversation],
+        table: Table,
+    ) -> None:
+        self.now: int | None = None
+        self._packets = iter(packets)
+        self._packet: Packet | None = None
+        self._conversations = conversations
+        self._table = table
+
+    def __iter__(self) -> Iterator[tuple[int, list[Change]]]:
+        while (now := self.deadline()) is not None:
+            yield now, self.step()
+
+    def deadline(self) -> int | None:
+        """The time of the next step on the recording's clock; None: it is over.
+
+        Raises MalformedCapture where the file is damaged, and None is next.
+        """
+        if self._packet is None:
+            self._packet = next(self._packets, None)
+        if self._packet is None:
+            return None
+        if self.now is None:
+            return self._packet.time_ns
+        # What is due by now was done on the last turn, as far as it can be.
+        dues = [c.deadline() for c in self._conversations.values()] + [self._table.deadline()]
+        times = [due for due in dues if due is not None and due > self.now]
+        return min([max(self._packet.time_ns, self.now), *times])
+
+    def step(self) -> list[Change]:
+        """Play what happens at :meth:`deadline`, if anything; what changed by it."""
+        now = self.deadline()
+        packet = self._packet
+        if now is None or packet is None:
+            return []
+        if self.now is None:
+            for conversation in self._conversations.values():
+                conversation.begin(now)
+        self.now = now
+        changes: list[Change] = []
+        if packet.time_ns <= now:
+            self._packet = None
+            hearer = self._conversations.get(packet.protocol)
+            if hearer is not None and packet.outgoing:
+                hearer.sent(packet.data, now)
+            elif hearer is not None:
+                changes += self._hand_on(hearer, hearer.receive(packet.data, now), now)
+        for conversation in self._conversations.values():
+            changes += self._hand_on(conversation, conversation.wake(now), now)
+            conversation.outgoing()
+        return changes + self._table.tick(now)
+
+    def _hand_on(
+        self, source: Conversation, observations: Iterable[Observation], now: int
+    ) -> list[Change]:
+        changes: list[Change] = []
+        for observation in observations:
+            changes += self._table.observe(observation, now)
+            for conversation in self._conversations.values():
+                if conversation is not source:
+                    conversation.notice(observation, now)
+        return changes
