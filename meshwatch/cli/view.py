@@ -14,9 +14,9 @@ from meshwatch.protocol import Interface, Neighbor, Source
 PRESENCE_STYLES = {"present": "good", "quiet": "warn", "heard": "dim"}
 
 # The rank is the order in which a narrow terminal loses columns, from the last.
-_NEIGHBOR = Column("NEIGHBOR")
-_ADDRESS = Column("ADDRESS", 9)
-_COLUMNS = (
+NEIGHBOR = Column("NEIGHBOR")
+ADDRESS = Column("ADDRESS", 9)
+COLUMNS = (
     Column("STATE", width=7),
     Column("LINK", 4, width=6),
     Column("METRIC", 3, right=True),
@@ -83,7 +83,7 @@ def neighbor_table(
 ) -> list[str]:
     """A heading line and one line per neighbor, in the order given."""
     named = any(neighbor.address in names for neighbor in neighbors)
-    columns = [_NEIGHBOR, *_COLUMNS[:-1], *([_ADDRESS] if named else []), _COLUMNS[-1]]
+    columns = [NEIGHBOR, *COLUMNS[:-1], *([ADDRESS] if named else []), COLUMNS[-1]]
     rows = []
     for neighbor in neighbors:
         first, *rest, reason = _cells(neighbor, names, now_unix_ms)

@@ -1,0 +1,165 @@
+"""The manual pages and the README say what the programs are, and what they say works."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from meshwatch import cli, config
+from meshwatch.cli import view
+from meshwatch.cli.exits import Exit
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted((ROOT / "man").glob("*.scd"))
+# scdoc begins every section and paragraph with a paragraph macro, one more than mandoc likes.
+SCDOC_HABIT = "WARNING: skipping paragraph macro"
+
+
+def page(name: str) -> str:
+    return (ROOT / "man" / f"{name}.scd").read_text()
+
+
+def section(text: str, title: str) -> str:
+    return text.partition(f"\n# {title}\n")[2].partition("\n# ")[0]
+
+
+def heads(text: str) -> list[str]:
+    """The lines that head an indented explanation."""
+    return re.findall(r"^(\S.*)\n\t\S", text, flags=re.MULTILINE)
+
+
+def help_of(program: str, *words: str) -> str:
+    module = {"meshwatch": "meshwatch.cli", "meshwatchd": "meshwatch.daemon"}[program]
+    command = [sys.executable, "-m", module, *words, "--help"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+@functools.cache
+def options_of(program: str) -> frozenset[str]:
+    """Every option that some --help of the program lists."""
+    helps = [help_of(program)]
+    if program == "meshwatch":
+        helps += [help_of(program, verb) for verb in cli.VERBS]
+    listed = re.findall(r"^  (-.+?)(?:  |$)", "\n".join(helps), flags=re.MULTILINE)
+    return frozenset(o for line in listed for o in re.findall(r"(?:^|\s)(--?[a-z-]+)", line))
+
+
+def documented_options(text: str) -> set[str]:
+    return {option for head in heads(text) for option in re.findall(r"\*(--?[a-z-]+)\*", head)}
+
+
+@pytest.mark.parametrize("program", ["meshwatch.1", "meshwatchd.8"])
+def test_options(program: str) -> None:
+    options = options_of(program.partition(".")[0])
+    assert {"--help", "--version", "--runtime-directory"} <= options
+    assert documented_options(page(program)) == options
+
+
+def test_verbs() -> None:
+    verbs = section(page("meshwatch.1"), "VERBS").partition("The verbs take")[0]
+    documented = [re.findall(r"^\*(\w+)\*", head)[0] for head in heads(verbs)]
+    assert documented == list(cli.VERBS)
+    synopsis = section(page("meshwatch.1"), "SYNOPSIS")
+    assert re.findall(r"\] \*(\w+)\*", synopsis) == list(cli.VERBS)
+
+
+def test_exit_statuses() -> None:
+    documented = heads(section(page("meshwatch.1"), "EXIT STATUS"))
+    assert documented == [f"*{status.value}*" for status in Exit]
+
+
+def test_columns() -> None:
+    output = section(page("meshwatch.1"), "OUTPUT").partition("A line of *watch*")[0]
+    by_rank = sorted([*view.COLUMNS, view.ADDRESS], key=lambda column: column.rank)
+    assert heads(output) == [f"*{column.heading}*" for column in (view.NEIGHBOR, *by_rank)]
+
+
+def test_settings() -> None:
+    text = section(page("meshwatchd.8"), "CONFIGURATION")
+    documented = {key for head in heads(text) for key in re.findall(r"\*(\w+)\* =", head)}
+    only_options = {"record", "replay", "speed", "verbose"}
+    assert documented == set(config.Config.__struct_fields__) - only_options
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_a_page_is_clean(path: Path, tmp_path: Path) -> None:
+    made = tmp_path / path.stem
+    with path.open("rb") as source, made.open("wb") as target:
+        subprocess.run(["scdoc"], stdin=source, stdout=target, check=True)
+    lint = ["mandoc", "-T", "lint", "-W", "warning", str(made)]
+    complaints = subprocess.run(lint, capture_output=True, text=True, check=False).stdout
+    assert [line for line in complaints.splitlines() if SCDOC_HABIT not in line] == []
+
+
+def test_pages_refer_to_pages() -> None:
+    """Whatever is ours and mentioned exists."""
+    ours = {path.stem for path in PAGES}
+    for path in PAGES:
+        for name, number in re.findall(
+            r"\*((?:org\.)?meshwatch[a-z-]*)\*\((\d)\)", path.read_text()
+        ):
+            assert f"{name}.{number}" in ours, path
+
+
+# ---- README -------------------------------------------------------------------------------------
+
+README = (ROOT / "README.md").read_text()
+
+
+def shell_lines() -> Iterator[str]:
+    for block in re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL):
+        yield from (line for line in re.sub(r"\\\n", " ", block).splitlines() if line.strip())
+
+
+def test_readme_shell_is_shell() -> None:
+    for line in shell_lines():
+        subprocess.run(["bash", "-n", "-c", line], check=True)
+
+
+def commands() -> Iterator[list[str]]:
+    """The words of each program call in the README."""
+    for line in shell_lines():
+        words = shlex.shlex(line, posix=True, punctuation_chars=True)
+        words.whitespace_split = True
+        call: list[str] = []
+        for word in [*words, "|"]:
+            if word in {"|", "&&"}:
+                yield call
+                call = []
+            elif word != "sudo":
+                call.append(word)
+
+
+def test_readme_commands_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z-]+):", makefile, flags=re.MULTILINE))
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    for call in commands():
+        program = Path(call[0]).name
+        if program == "make":
+            assert set(call[1:]) <= targets, call
+        elif program in {"meshwatch", "meshwatchd"}:
+            assert {word for word in call if word[:1] == "-"} <= options_of(program), call
+        else:
+            assert shutil.which(call[0], path=path), call
+
+
+def test_readme_links() -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_readme_python_is_python() -> None:
+    blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    assert blocks
+    for block in blocks:
+        compile(block, "README.md", "exec")
