@@ -7,6 +7,7 @@
 #include "check.h"
 #include "nl80211.h"
 
+#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -116,8 +117,23 @@ static void test_file(const char *path)
 
 int main(int argc, char **argv)
 {
-	CHECK(argc > 1);
-	for (int i = 1; i < argc; i++)
-		test_file(argv[i]);
+	DIR *corpus = argc == 2 ? opendir(argv[1]) : NULL;
+	const struct dirent *entry;
+	char path[4096];
+	int files = 0;
+
+	if (!corpus) {
+		fprintf(stderr, "usage: test_corpus DIRECTORY\n");
+		return 2;
+	}
+	while ((entry = readdir(corpus))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", argv[1], entry->d_name);
+		test_file(path);
+		files++;
+	}
+	closedir(corpus);
+	CHECK(files > 0);
 	return CHECKED;
 }

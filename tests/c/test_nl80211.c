@@ -391,6 +391,49 @@ static struct mw_message family_with_groups(uint8_t command, unsigned groups)
 	return decode_one(&w);
 }
 
+static void test_malformed_families(void)
+{
+	static const struct {
+		const char *group;
+		size_t size;
+		enum mw_reason reason;
+	} groups[] = {
+		{ BYTES("\x04\0"), MW_ATTRIBUTE_HEADER },
+		{ BYTES("\xff\0\x02\0"), MW_ATTRIBUTE_LENGTH },
+		{ BYTES("\x05\0\x02\0\x01\0\0\0"), MW_ATTRIBUTE_SIZE }, /* an id of one byte */
+		{ BYTES("\x08\0\x02\0\x01\0\0\0"), MW_ATTRIBUTE_ABSENT }, /* no name */
+	};
+	struct writer w = { .size = 0 };
+	struct mw_message m;
+
+	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
+		size_t list;
+
+		w.size = 0;
+		begin_generic(&w, GENL_ID_CTRL, 0, CTRL_CMD_NEWFAMILY);
+		write_attribute(&w, CTRL_ATTR_FAMILY_NAME, "nl80211", sizeof("nl80211"));
+		write_attribute(&w, CTRL_ATTR_FAMILY_ID, "\x20", 2);
+		list = begin_nest(&w, CTRL_ATTR_MCAST_GROUPS);
+		write_attribute(&w, 1, groups[i].group, groups[i].size);
+		end_nest(&w, list);
+		end_message(&w);
+		m = decode_one(&w);
+		CHECK(m.kind == MW_MALFORMED && m.error == groups[i].reason);
+	}
+	w.size = 0;
+	begin_generic(&w, GENL_ID_CTRL, 0, CTRL_CMD_NEWFAMILY);
+	end_message(&w);
+	m = decode_one(&w);
+	CHECK(m.kind == MW_MALFORMED && m.error == MW_ATTRIBUTE_ABSENT);
+
+	w.size = 0;
+	begin_message(&w, GENL_ID_CTRL, 0);
+	write_bytes(&w, "\x01\x02", 2);
+	end_message(&w);
+	m = decode_one(&w);
+	CHECK(m.kind == MW_MALFORMED && m.error == MW_MESSAGE_PAYLOAD);
+}
+
 static void test_families(void)
 {
 	struct mw_message m = family_with_groups(CTRL_CMD_NEWFAMILY, MW_GROUPS_MAX);
@@ -549,6 +592,7 @@ int main(void)
 	test_candidates();
 	test_interfaces();
 	test_families();
+	test_malformed_families();
 	test_errnos();
 	test_requests();
 	test_unknown_family();
