@@ -19,7 +19,7 @@ PYTHON = str(ROOT / ".venv/bin/python")
 FOLLOW = Path(__file__).parent / "follow.py"
 
 # Under TCG pyroute2's import alone takes some 8 s.
-START_S = 90.0
+START_S = 180.0
 POLL_S = 1.0
 # Beacons come every 1.024 s; a neighbor is quiet after 3.5 and gone after 8 of them.
 FRESH_MS = 2500
@@ -32,6 +32,11 @@ class Link:
 
     plink: str
     inactive_ms: int
+
+
+def address(index: int) -> str:
+    """The hardware address of radio ``index``'s mesh interface (mac80211_hwsim numbers them)."""
+    return f"02:00:00:00:{index:02x}:00"
 
 
 class Daemon:

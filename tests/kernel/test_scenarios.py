@@ -6,21 +6,16 @@ for an emulated machine, the figures are tools/bench's.
 
 from __future__ import annotations
 
-from tests.kernel.lab import POLL_S, Daemon, Lab, until
+from tests.kernel.lab import POLL_S, Daemon, Lab, address, until
 
-SOON_S = 4 * POLL_S
-SILENCE_S = 20.0
+SOON_S = 15 * POLL_S
+SILENCE_S = 30.0
 
 
 def presence(daemon: Daemon, interface: str, index: int) -> str | None:
     """How the daemon sees radio ``index`` from ``interface``; None: not in the table."""
     row = daemon.rows().get((interface, address(index)))
     return None if row is None else str(row["presence"])
-
-
-def address(index: int) -> str:
-    """The hardware address of radio ``index``'s mesh interface."""
-    return f"42:00:00:00:{index:02x}:00"
 
 
 def await_presence(

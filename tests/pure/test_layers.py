@@ -15,9 +15,9 @@ for level, names in enumerate(
     [
         "__init__ model",
         "link table feed",
-        "codec records netlink nl80211 rtnetlink capture protocol recording",
-        "kernel bus server replay",
-        "config pump daemon",
+        "codec records netlink pace look nl80211 rtnetlink capture protocol pcap recording replay",
+        "kernel bus server",
+        "config pump sources tee wall systemd daemon",
     ]
 ):
     LAYERS |= dict.fromkeys(names.split(), level)
@@ -30,7 +30,7 @@ FENCES = {
     "pyroute2": {"kernel", "codec"},
     "dbus_next": {"bus"},
     "meshwatch._csrc": {"records", "kernel"},
-    "asyncio": {"kernel", "bus", "server", "client", "cli", "pump", "daemon"},
+    "asyncio": {"kernel", "bus", "server", "client", "cli", "pump", "sources", "daemon"},
     "scapy": set(),
 }
 NEVER_BELOW_IO = {"time", "socket", "os"}
@@ -59,7 +59,7 @@ def within(name: str) -> str | None:
 
 
 @pytest.mark.parametrize(
-    ("module", "path"), modules(), ids=lambda value: getattr(value, "stem", value)
+    ("module", "path"), list(modules()), ids=lambda value: getattr(value, "stem", value)
 )
 def test_imports(module: str, path: Path) -> None:
     for name in imports(path):

@@ -21,7 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.kernel.lab import Daemon, Lab, until  # noqa: E402 - needs the path above
+from tests.kernel.lab import Daemon, Lab, address, until  # noqa: E402 - needs the path above
 from tools.vm.machine import Machine, Process  # noqa: E402
 
 GUEST = Path(__file__).parent / "guest"
@@ -142,17 +142,14 @@ class Bench:
 def links_of(*indexes: int, among: tuple[int, ...] = (0, 1, 2, 3)) -> set[Link]:
     """What the others see of these radios."""
     return {
-        (f"mesh{seer}", f"42:00:00:00:{seen:02x}:00")
-        for seen in indexes
-        for seer in among
-        if seer not in indexes
+        (f"mesh{seer}", address(seen)) for seen in indexes for seer in among if seer not in indexes
     }
 
 
 def both_ways(*indexes: int) -> set[Link]:
     """The links of these radios with the others and with each other, both directions."""
     return {
-        (f"mesh{a}", f"42:00:00:00:{b:02x}:00")
+        (f"mesh{a}", address(b))
         for a in range(4)
         for b in range(4)
         if a != b and (a in indexes or b in indexes)
