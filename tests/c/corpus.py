@@ -3,7 +3,8 @@
     python -m tests.c.corpus LABEL CAPTURE
 
 The corpus feeds the C tests and the fuzzer. In it nl80211 always has the number 32, whatever it
-had on the captured machine; a datagram is called LABEL-KIND-NUMBER.bin after its first message. "made" are some that no capture held yet.
+had on the captured machine; a datagram is called LABEL-KIND-NUMBER.bin after its first message.
+"made" are some that no capture held yet.
 """
 
 from __future__ import annotations
