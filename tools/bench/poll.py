@@ -1,0 +1,176 @@
+"""Prints what one look at an interface's stations costs: decoder, conversation and table.
+
+Run as ``python tools/bench/poll.py`` for dumps put together from a station that Linux 6.1 sent,
+or as ``python tools/bench/poll.py --live SECONDS`` to look at the interfaces of this machine
+with real sockets, at the daemon's own pace. Figures are CPU time of this process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import select
+import struct
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from meshwatch import kernel  # noqa: E402 - needs the path above
+from meshwatch.model import Observation, StationSeen, StationsSwept  # noqa: E402
+from meshwatch.nl80211 import Nl80211  # noqa: E402
+from meshwatch.records import decode  # noqa: E402
+from meshwatch.table import Table  # noqa: E402
+from tests.pure import kernel_bytes as k  # noqa: E402
+from tests.pure.turns import Turns  # noqa: E402
+
+PEERS = (10, 40, 99)
+ROUNDS = 200
+DATAGRAM_BYTES = 32 << 10  # the kernel fills no more in a dump
+COMMAND = 16  # where a generic netlink message has its command
+# Where the changing things are in REAL_STATION: address, inactive time, received packets.
+MAC, INACTIVE, RX_PACKETS = 32, 64, 228
+
+
+def stations(peers: int, round_: int) -> list[bytearray]:
+    """A dump's messages, for sequence number 0; each peer has sent a beacon since the last."""
+    found = []
+    for number in range(peers):
+        message = bytearray(k.REAL_STATION)
+        message[MAC : MAC + 6] = bytes((2, 0, 0, 0, number >> 8, number & 0xFF))
+        struct.pack_into("=I", message, INACTIVE, 7 * number % 1000)
+        struct.pack_into("=I", message, RX_PACKETS, 100 + round_)
+        found.append(message)
+    return found
+
+
+def datagrams(messages: Iterable[bytearray], seq: int) -> list[bytes]:
+    """As the kernel would send them."""
+    filled = [bytearray()]
+    for message in messages:
+        struct.pack_into("=I", message, 8, seq)
+        if len(filled[-1]) + len(message) > DATAGRAM_BYTES:
+            filled.append(bytearray())
+        filled[-1] += message
+    return [*map(bytes, filled), k.done(seq)]
+
+
+def known(turns: Turns) -> None:
+    """Interface mesh0 is known."""
+    turns.at(0, k.family())
+    seq = k.head(turns.asked[0])[2]
+    turns.at(0, k.interface(seq=seq, flags=k.MULTI), k.done(seq))
+
+
+def next_stations(turns: Turns) -> None:
+    """Turns until stations are asked for."""
+    while not (turns.asked and turns.asked[0][COMMAND] == k.GET_STATION):
+        if turns.asked:
+            seq = k.head(turns.asked[0])[2]
+            turns.at(turns.now_ms, k.interface(seq=seq, flags=k.MULTI), k.done(seq))
+        else:
+            due = turns.deadline_ms()
+            assert due is not None
+            turns.at(due)
+
+
+def measure(peers: int) -> tuple[int, float, float, float]:
+    """Bytes of a dump; median µs of decoding it, of the whole turn, of the table."""
+    turns, table = Turns(Nl80211()), Table()
+    known(turns)
+    next_stations(turns)
+    decoding, talking, drawing = [], [], []
+    size = 0
+    for round_ in range(1, ROUNDS):
+        seq = k.head(turns.asked[0])[2]
+        dump = datagrams(stations(peers, round_), seq)
+        size = sum(map(len, dump))
+        start = time.process_time_ns()
+        for datagram in dump:
+            decode(datagram, k.FAMILY)
+        decoded = time.process_time_ns()
+        seen = turns.at(turns.now_ms, *dump)
+        talked = time.process_time_ns()
+        now = round(turns.now_ms * 1e6)
+        for observation in seen:
+            table.observe(observation, now)
+        table.tick(now)
+        drawn = time.process_time_ns()
+        decoding.append(decoded - start)
+        talking.append(talked - decoded)
+        drawing.append(drawn - talked)
+        next_stations(turns)
+    middle = [sorted(times)[len(times) // 2] / 1000 for times in (decoding, talking, drawing)]
+    return size, middle[0], middle[1], middle[2]
+
+
+def synthesised() -> None:
+    """Print the table."""
+    print("peers     bytes  decode µs  + conversation µs  + table µs  = total ms")
+    for peers in PEERS:
+        size, decoding, talking, drawing = measure(peers)
+        total = (talking + drawing) / 1000
+        print(
+            f"{peers:>5} {size:>9} {decoding:>10.0f} {talking - decoding:>18.0f} "
+            f"{drawing:>11.0f} {total:>11.2f}"
+        )
+
+
+def live(seconds: float) -> None:
+    """Print what looks at real interfaces cost."""
+    events, requests = asyncio.run(kernel.open_nl80211())
+    talk, table = Nl80211(), Table()
+    talk.begin(time.monotonic_ns())
+    poll = select.poll()
+    for channel in (events, requests):
+        poll.register(channel.fileno(), select.POLLIN)
+    looks = described = 0
+    before = getrusage(RUSAGE_SELF)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        seen: list[Observation] = []
+        for channel in (requests, events):
+            for datagram in channel.drain().datagrams:
+                seen.extend(talk.receive(datagram, time.monotonic_ns()))
+        now = time.monotonic_ns()
+        seen.extend(talk.wake(now))
+        for request in talk.outgoing():
+            requests.send(request)
+            talk.sent(request, now)
+        for observation in seen:
+            table.observe(observation, now)
+            looks += isinstance(observation, StationsSwept)
+            described += isinstance(observation, StationSeen)
+        table.tick(now)
+        due = talk.deadline()
+        poll.poll(1000 if due is None else max(0, (due - time.monotonic_ns()) / 1e6))
+    after = getrusage(RUSAGE_SELF)
+    user_ms = (after.ru_utime - before.ru_utime) * 1000
+    system_ms = (after.ru_stime - before.ru_stime) * 1000
+    if not looks:
+        print("no look at a mesh or IBSS interface in this time")
+        return
+    print(
+        f"{looks} looks, {described / looks:.1f} stations each: "
+        f"user {user_ms / looks:.2f} ms, system {system_ms / looks:.2f} ms each; "
+        f"{(user_ms + system_ms) / seconds / 10:.2f} % of a core"
+    )
+
+
+def main() -> None:
+    """Print one or the other."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--live", metavar="SECONDS", type=float)
+    seconds = parser.parse_args().live
+    if seconds is None:
+        synthesised()
+    else:
+        live(seconds)
+
+
+if __name__ == "__main__":
+    main()
