@@ -17,6 +17,8 @@ from meshwatch.model import InterfaceSeen, InterfaceType, Station, StationField,
 from meshwatch.netlink import Request
 from meshwatch.records import InterfaceInfo, Message
 
+_GENERATION = int(StationField.GENERATION)  # arithmetic with an IntFlag takes a microsecond
+
 TYPES = {1: InterfaceType.IBSS, 7: InterfaceType.MESH}  # enum nl80211_iftype
 
 
@@ -46,7 +48,7 @@ class Findings:
         station = message.body
         if not isinstance(station, Station) or message.ifindex != self.look.ifindex:
             return None
-        if station.present & StationField.GENERATION:
+        if station.present & _GENERATION:
             self._generations.add(station.generation)
         if message.address in self._deleted:
             return None

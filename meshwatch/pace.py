@@ -16,8 +16,6 @@ The policy for the stations of one interface:
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from meshwatch.model import Plink, Station, StationField
 
 MS_NS = 1_000_000
@@ -32,8 +30,9 @@ RETRY_NS = 50 * MS_NS
 SILENT_MS = 3072
 SPELL_REST_NS = 60_000 * MS_NS
 
-_SETTLED = frozenset({Plink.ESTAB, Plink.BLOCKED})
-_DESCRIBED = StationField.PLINK | StationField.INACTIVE_MS
+# Plain numbers: arithmetic with enumerations would cost more than decoding the station.
+_SETTLED = (int(Plink.ESTAB), int(Plink.BLOCKED))
+_DESCRIBED = int(StationField.PLINK | StationField.INACTIVE_MS)
 
 
 class Pace:
@@ -89,18 +88,12 @@ class Pace:
         self._tries = 0
 
 
-class _Sign(NamedTuple):
-    plink: int
-    inactive_ms: int
-    seen_ns: int
-    spell_ns: int | None  # when this neighbor last was a reason to look quickly
-
-
 class Spells:
     """Which neighbors of an interface without a link to us are worth quick looks now."""
 
     def __init__(self) -> None:
-        self._signs: dict[str, _Sign] = {}
+        self._signs: dict[str, tuple[int, int, int]] = {}  # plink, inactive_ms, when seen
+        self._begun: dict[str, int] = {}  # when a neighbor last was worth it
         self._candidates: dict[str, int] = {}
 
     def begins(self, address: str, station: Station, now: int) -> bool:
@@ -109,16 +102,20 @@ class Spells:
             return False
         plink, inactive_ms = station.plink, station.inactive_ms
         last = self._signs.get(address)
-        spell_ns = None if last is None else last.spell_ns
+        self._signs[address] = plink, inactive_ms, now
+        if plink in _SETTLED:
+            return False
         if last is None:
             news = inactive_ms < SILENT_MS
         else:
-            heard = inactive_ms * MS_NS < now - last.seen_ns
-            news = heard and (plink != last.plink or last.inactive_ms >= SILENT_MS)
-        rested = spell_ns is None or now - spell_ns >= SPELL_REST_NS
-        begins = news and rested and plink not in _SETTLED
-        self._signs[address] = _Sign(plink, inactive_ms, now, now if begins else spell_ns)
-        return begins
+            last_plink, last_inactive_ms, seen_ns = last
+            heard = inactive_ms * MS_NS < now - seen_ns
+            news = heard and (plink != last_plink or last_inactive_ms >= SILENT_MS)
+        begun = self._begun.get(address)
+        if not news or (begun is not None and now - begun < SPELL_REST_NS):
+            return False
+        self._begun[address] = now
+        return True
 
     def is_new_candidate(self, address: str, now: int) -> bool:
         """A beacon of this neighbor was offered: whether for the first time in a minute."""
@@ -134,4 +131,6 @@ class Spells:
 
     def keep(self, addresses: frozenset[str]) -> None:
         """Forget all others."""
-        self._signs = {a: sign for a, sign in self._signs.items() if a in addresses}
+        if self._signs.keys() != addresses:
+            self._signs = {a: sign for a, sign in self._signs.items() if a in addresses}
+            self._begun = {a: begun for a, begun in self._begun.items() if a in addresses}
