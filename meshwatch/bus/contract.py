@@ -1,0 +1,197 @@
+"""The contract of org.meshwatch: what a row is called on the bus, and its values as D-Bus types."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Mapping
+from enum import IntEnum
+from functools import lru_cache, partial
+from operator import attrgetter
+from pathlib import Path
+from typing import NamedTuple
+
+from dbus_next.signature import Variant
+from msgspec import Struct
+
+from meshwatch.model import Interface, Key, Neighbor
+
+FILE = Path(__file__).with_name("org.meshwatch.xml")
+
+NAME = "org.meshwatch"
+ROOT = "/org/meshwatch"
+
+OBJECT_MANAGER = "org.freedesktop.DBus.ObjectManager"
+PROPERTIES = "org.freedesktop.DBus.Properties"
+INTROSPECTABLE = "org.freedesktop.DBus.Introspectable"
+PEER = "org.freedesktop.DBus.Peer"
+MANAGER = "org.meshwatch.Manager1"
+INTERFACE = "org.meshwatch.Interface1"
+NEIGHBOR = "org.meshwatch.Neighbor1"
+
+EMITS_CHANGED = "org.freedesktop.DBus.Property.EmitsChangedSignal"
+
+INTEGERS: dict[str, tuple[int, int]] = {
+    "n": (-(1 << 15), (1 << 15) - 1),
+    "q": (0, (1 << 16) - 1),
+    "i": (-(1 << 31), (1 << 31) - 1),
+    "u": (0, (1 << 32) - 1),
+    "t": (0, (1 << 64) - 1),
+}
+
+
+class Manager(Struct, frozen=True):
+    """The daemon itself, the object at ``ROOT``: ``failures`` says which sources fail, and why."""
+
+    version: str
+    failures: dict[str, str]
+
+    @property
+    def key(self) -> Key:
+        """Identity among the subjects."""
+        return Key("manager", 0, "")
+
+
+Subject = Manager | Interface | Neighbor  # what has an object on the bus
+
+INTERFACE_OF: Mapping[type[Subject], str] = {
+    Manager: MANAGER,
+    Interface: INTERFACE,
+    Neighbor: NEIGHBOR,
+}
+
+
+class Property(NamedTuple):
+    """One property of the contract; ``value`` is None while a subject's value is unknown."""
+
+    name: str
+    signature: str
+    reading: bool
+    value: Callable[[Subject], object]
+
+
+@lru_cache(maxsize=256)
+def label(name: str) -> str:
+    """Escape a name for one element of an object path, as systemd's ``bus_label_escape`` does."""
+    escaped = "".join(
+        chr(byte)
+        if chr(byte).isascii() and (chr(byte).isalpha() or (position and chr(byte).isdigit()))
+        else f"_{byte:02x}"
+        for position, byte in enumerate(name.encode(errors="replace"))
+    )
+    return escaped or "_"
+
+
+def path(subject: Subject) -> str:
+    """The object path of a subject; that of a neighbor lies below its interface's."""
+    if isinstance(subject, Manager):
+        return ROOT
+    parent = f"{ROOT}/{label(subject.interface)}"
+    if isinstance(subject, Interface):
+        return parent
+    return f"{parent}/n_{subject.address.replace(':', '_')}"
+
+
+class Contract:
+    """The interfaces of the XML file, applied to subjects.
+
+    ``wall_offset_ns`` is added to monotonic times to make them wall times.
+    """
+
+    def __init__(self, wall_offset_ns: int) -> None:
+        self.elements = {
+            element.attrib["name"]: element
+            for element in ET.parse(FILE).getroot().iter("interface")
+        }
+        self.properties: dict[str, dict[str, Property]] = {}
+        self.methods: dict[str, dict[str, str]] = {}
+        for name, element in self.elements.items():
+            self.properties[name] = {
+                each.attrib["name"]: _property(each, wall_offset_ns)
+                for each in element.iter("property")
+            }
+            self.methods[name] = {
+                method.attrib["name"]: "".join(
+                    arg.attrib["type"] for arg in method.iter("arg") if arg.get("direction") == "in"
+                )
+                for method in element.iter("method")
+            }
+
+    def interfaces(self, subject: Subject) -> list[str]:
+        """All interfaces of the subject's object, its own first."""
+        managing = [OBJECT_MANAGER] if isinstance(subject, Manager) else []
+        return [INTERFACE_OF[type(subject)], *managing, PROPERTIES, INTROSPECTABLE, PEER]
+
+    def values(self, subject: Subject) -> dict[str, Variant]:
+        """The properties of the subject whose value is known, readings included."""
+        known = {}
+        for each in self.properties[INTERFACE_OF[type(subject)]].values():
+            value = each.value(subject)
+            if value is not None:
+                known[each.name] = Variant(each.signature, value)
+        return known
+
+    def difference(self, old: Subject, new: Subject) -> tuple[dict[str, Variant], list[str]]:
+        """News between two states of a subject: what changed, and what is no longer known."""
+        changed, invalidated = {}, []
+        for each in self.properties[INTERFACE_OF[type(new)]].values():
+            if each.reading:
+                continue
+            value = each.value(new)
+            if value != each.value(old):
+                if value is None:
+                    invalidated.append(each.name)
+                else:
+                    changed[each.name] = Variant(each.signature, value)
+        return changed, invalidated
+
+    def introspection(self, subject: Subject | None, children: list[str]) -> str:
+        """The XML for an object, or for a mere step on the way to one (None)."""
+        node = ET.Element("node")
+        node.extend(self.elements[name] for name in (self.interfaces(subject) if subject else ()))
+        for child in children:
+            ET.SubElement(node, "node", name=child)
+        return ET.tostring(node, encoding="unicode")
+
+
+def _property(element: ET.Element, wall_offset_ns: int) -> Property:
+    name, signature = element.attrib["name"], element.attrib["type"]
+    annotation = element.find("annotation")
+    reading = annotation is not None and annotation.get("value") == "false"
+    field = re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower()
+    timed = field.endswith("_unix_ms")
+    if timed:
+        field = field.removesuffix("_unix_ms") + "_ns"
+    get = attrgetter(f"readings.{field}" if reading else field)
+    cast = partial(_wall_ms, wall_offset_ns) if timed else partial(_cast, signature)
+
+    def value(subject: Subject) -> object:
+        plain = get(subject)
+        return None if plain is None else cast(plain)
+
+    return Property(name, signature, reading, value)
+
+
+def _wall_ms(wall_offset_ns: int, time_ns: int) -> object:
+    return _cast("t", (time_ns + wall_offset_ns) // 1_000_000)
+
+
+def _cast(signature: str, plain: object) -> object:
+    """A field of the model as a value that its D-Bus type can hold, whatever the kernel said."""
+    if isinstance(plain, dict):
+        return {_text(key): _text(value) for key, value in plain.items()}
+    if signature in INTEGERS and isinstance(plain, int):
+        low, high = INTEGERS[signature]
+        return max(low, min(plain, high))
+    if signature == "b":
+        return bool(plain)
+    if isinstance(plain, IntEnum):
+        return plain.name.lower()
+    if isinstance(plain, int):  # reach: bits, in hex as on the sockets
+        return f"{plain:04x}"
+    return _text(plain)
+
+
+def _text(plain: object) -> str:
+    """D-Bus carries valid UTF-8 without NUL and drops the connection of who sends other."""
+    return str(plain).encode(errors="replace").decode().replace("\0", "?")

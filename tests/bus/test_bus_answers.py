@@ -1,0 +1,249 @@
+"""What callers get: the contract as the file has it, and clean errors."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import xml.etree.ElementTree as ET
+from typing import Any
+
+import pytest
+from dbus_next.constants import MessageFlag, MessageType
+from dbus_next.message import Message
+from dbus_next.signature import SignatureTree, Variant
+from msgspec import convert
+from msgspec.structs import fields, replace
+
+from meshwatch.bus.contract import FILE
+from meshwatch.model import Key, Readings, Source
+from tests.bus.harness import (
+    INTERFACE,
+    MANAGER,
+    NAME,
+    NEIGHBOR,
+    OBJECT_MANAGER,
+    PROPERTIES,
+    ROOT,
+    MessageDaemon,
+    World,
+    client_of,
+    interface,
+    neighbor,
+    published,
+    where,
+)
+
+INTROSPECTABLE = "org.freedesktop.DBus.Introspectable"
+PEER = "org.freedesktop.DBus.Peer"
+ERROR = "org.freedesktop.DBus.Error."
+
+MESH0, ONE = interface(), neighbor(1)
+
+# Every field known, so that every property has a value.
+FULL = replace(
+    ONE,
+    gate=True,
+    authentication_server=False,
+    authenticated=True,
+    mfp=False,
+    readings=convert(
+        {field.name: 1 for field in fields(Readings)},
+        Readings,
+    ),
+)
+
+# path, interface, member, arguments' signature, arguments, error
+REFUSED: list[tuple[str, str | None, str, str, list[Any], str]] = [
+    ("/org/meshwatch/mesh9", PROPERTIES, "GetAll", "s", [INTERFACE], ERROR + "UnknownObject"),
+    ("/com/example", INTROSPECTABLE, "Introspect", "", [], ERROR + "UnknownObject"),
+    (ROOT, "com.example.Other", "Do", "", [], ERROR + "UnknownInterface"),
+    (ROOT, PROPERTIES, "Take", "", [], ERROR + "UnknownMethod"),
+    (ROOT, None, "Take", "", [], ERROR + "UnknownMethod"),
+    (ROOT, PROPERTIES, "Get", "s", [MANAGER], ERROR + "InvalidArgs"),
+    (ROOT, PROPERTIES, "Get", "ss", ["com.example.Other", "Version"], ERROR + "UnknownInterface"),
+    (ROOT, PROPERTIES, "Get", "ss", [MANAGER, "Color"], ERROR + "UnknownProperty"),
+    (ROOT, PROPERTIES, "Get", "ss", [PEER, "Version"], ERROR + "UnknownProperty"),
+    (
+        ROOT,
+        PROPERTIES,
+        "Set",
+        "ssv",
+        [MANAGER, "Version", Variant("s", "2")],
+        ERROR + "PropertyReadOnly",
+    ),
+    (
+        ROOT,
+        PROPERTIES,
+        "Set",
+        "ssv",
+        [MANAGER, "Color", Variant("s", "2")],
+        ERROR + "UnknownProperty",
+    ),
+    (where(MESH0), PROPERTIES, "GetAll", "s", [NEIGHBOR], ERROR + "UnknownInterface"),
+    (where(ONE), PROPERTIES, "Get", "ss", [NEIGHBOR, "Gate"], "org.meshwatch.Error.NotKnown"),
+    ("/org", PROPERTIES, "GetAll", "s", [MANAGER], ERROR + "UnknownInterface"),
+    # The standard knows one ObjectManager per tree.
+    (where(MESH0), OBJECT_MANAGER, "GetManagedObjects", "", [], ERROR + "UnknownInterface"),
+    (where(ONE), OBJECT_MANAGER, "GetManagedObjects", "", [], ERROR + "UnknownInterface"),
+    ("/org", OBJECT_MANAGER, "GetManagedObjects", "", [], ERROR + "UnknownInterface"),
+    ("/", OBJECT_MANAGER, "GetManagedObjects", "", [], ERROR + "UnknownInterface"),
+]
+
+
+def test_what_is_refused(daemon: MessageDaemon) -> None:
+    async def scenario() -> None:
+        world = World(MESH0, ONE)
+        async with client_of(daemon.address) as client, published(world, daemon.address) as states:
+            await states.working()
+            for path, name, member, signature, arguments, error in REFUSED:
+                reply = await client.call(name, member, signature, arguments, path=path)
+                what = (path, name, member)
+                assert reply.message_type is MessageType.ERROR, what
+                assert (reply.error_name, reply.signature) == (error, "s"), what
+                assert "Traceback" not in reply.body[0], what
+                assert "\n" not in reply.body[0], what
+
+    asyncio.run(scenario())
+
+
+def test_our_own_fault_is_not_told_to_the_caller(
+    daemon: MessageDaemon, caplog: pytest.LogCaptureFixture
+) -> None:
+    def lookup(key: Key) -> None:
+        raise RuntimeError("secret of the daemon")
+
+    async def scenario() -> None:
+        world = World(MESH0, ONE)
+        async with (
+            client_of(daemon.address) as client,
+            published(world, daemon.address, lookup) as states,
+        ):
+            await states.working()
+            call = (PROPERTIES, "Get", "ss", [NEIGHBOR, "Presence"])
+            reply = await client.call(*call, path=where(ONE))
+            assert reply.error_name == ERROR + "Failed"
+            assert reply.body == ["internal error, see the journal of meshwatchd"]
+            assert await client.get(ROOT, MANAGER, "Failures") == {}
+
+    with caplog.at_level(logging.ERROR):
+        asyncio.run(scenario())
+    assert "secret of the daemon" in caplog.text
+
+
+def canonical(element: ET.Element) -> str:
+    return ET.canonicalize(ET.tostring(element, encoding="unicode"), strip_text=True)
+
+
+def test_introspection_is_the_file(daemon: MessageDaemon) -> None:
+    filed = {each.attrib["name"]: canonical(each) for each in ET.parse(FILE).getroot()}
+    common = [PROPERTIES, INTROSPECTABLE, PEER]
+    expected = {
+        "/": ([], ["org"]),
+        "/org": ([], ["meshwatch"]),
+        ROOT: ([MANAGER, OBJECT_MANAGER, *common], ["mesh0"]),
+        where(MESH0): ([INTERFACE, *common], ["n_42_00_00_00_00_01"]),
+        where(ONE): ([NEIGHBOR, *common], []),
+    }
+
+    async def scenario() -> None:
+        world = World(MESH0, ONE)
+        async with client_of(daemon.address) as client, published(world, daemon.address) as states:
+            await states.working()
+            for path, (interfaces, children) in expected.items():
+                reply = await client.call(INTROSPECTABLE, "Introspect", path=path)
+                node = ET.fromstring(reply.body[0])
+                served = {each.attrib["name"]: canonical(each) for each in node.iter("interface")}
+                assert list(served) == interfaces
+                assert served == {name: filed[name] for name in interfaces}
+                assert [each.attrib["name"] for each in node.findall("node")] == children
+
+    asyncio.run(scenario())
+
+
+def test_values_have_the_types_that_introspection_promises(daemon: MessageDaemon) -> None:
+    async def scenario() -> None:
+        world = World(MESH0, FULL, Source(source="rtnetlink", since_ns=0, failure="no such family"))
+        async with client_of(daemon.address) as client, published(world, daemon.address) as states:
+            await states.working()
+            managed = await client.call(OBJECT_MANAGER, "GetManagedObjects")
+            assert managed.body[0].keys() == {where(MESH0), where(ONE)}
+            for path, own in [(ROOT, MANAGER), (where(MESH0), INTERFACE), (where(ONE), NEIGHBOR)]:
+                reply = await client.call(INTROSPECTABLE, "Introspect", path=path)
+                (element,) = [
+                    each
+                    for each in ET.fromstring(reply.body[0]).iter("interface")
+                    if each.attrib["name"] == own
+                ]
+                promised = {
+                    each.attrib["name"]: each.attrib["type"] for each in element.iter("property")
+                }
+                reply = await client.call(PROPERTIES, "GetAll", "s", [own], path=path)
+                values = reply.body[0]
+                assert {name: each.signature for name, each in values.items()} == promised
+                for name, each in values.items():
+                    tree: Any = SignatureTree._get(promised[name])
+                    tree.verify([each.value])
+                    assert await client.get(path, own, name) == each.value
+                if path != ROOT:
+                    assert managed.body[0][path] == {own: values}
+
+    asyncio.run(scenario())
+
+
+def test_what_is_unknown_is_absent(daemon: MessageDaemon) -> None:
+    async def scenario() -> None:
+        world = World(replace(MESH0, frequency_mhz=None), ONE)
+        async with client_of(daemon.address) as client, published(world, daemon.address) as states:
+            await states.working()
+            objects = await client.look()
+            assert "FrequencyMhz" not in objects[where(MESH0)][INTERFACE]
+            known = objects[where(ONE)][NEIGHBOR]
+            assert "AirtimeMetric" not in known
+            assert "Gate" not in known
+            assert known["SignalDbm"] == -40
+
+    asyncio.run(scenario())
+
+
+def test_the_small_courtesies_of_the_standard(daemon: MessageDaemon) -> None:
+    async def scenario() -> None:
+        world = World(MESH0, ONE)
+        async with client_of(daemon.address) as client, published(world, daemon.address) as states:
+            await states.working()
+            reply = await client.call(PEER, "Ping", path="/anywhere")
+            assert reply.message_type is MessageType.METHOD_RETURN
+            first = await client.call(PEER, "GetMachineId")
+            again = await client.call(PEER, "GetMachineId")
+            assert (first.message_type, first.body) == (again.message_type, again.body)
+            # A call may leave out the interface, and "" asks for a property of any interface.
+            reply = await client.call(None, "Get", "ss", ["", "Presence"], path=where(ONE))
+            assert reply.body[0].value == "present"
+            reply = await client.call(PROPERTIES, "GetAll", "s", [PEER])
+            assert reply.body == [{}]
+
+    asyncio.run(scenario())
+
+
+def test_who_wants_no_reply_gets_none(daemon: MessageDaemon) -> None:
+    async def scenario() -> None:
+        world = World(MESH0, ONE)
+        async with client_of(daemon.address) as client, published(world, daemon.address) as states:
+            await states.working()
+            serials = []
+            for path in (ROOT, "/com/example"):
+                call = Message(
+                    NAME,
+                    path,
+                    PROPERTIES,
+                    "GetAll",
+                    flags=MessageFlag.NO_REPLY_EXPECTED,
+                    signature="s",
+                    body=[MANAGER],
+                )
+                client.send(call)
+                serials.append(call.serial)
+            await client.caught_up()
+            assert len(serials) == 2
+            assert not client.answered & set(serials)
+
+    asyncio.run(scenario())

@@ -1,0 +1,110 @@
+"""The names, types and values that rows have on the bus, held against the model and the sockets."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from msgspec.structs import fields, replace
+
+from meshwatch.bus.contract import INTERFACE, MANAGER, NEIGHBOR, Contract, Manager, label, path
+from meshwatch.model import Plink, PowerMode, Readings
+from meshwatch.protocol import objects
+from tests.bus.harness import WALL_OFFSET_NS, interface, neighbor, plain
+
+CONTRACT = Contract(WALL_OFFSET_NS)
+
+
+@pytest.mark.parametrize(
+    ("name", "escaped"),
+    [
+        ("mesh0", "mesh0"),
+        ("0mesh", "_30mesh"),
+        ("wlan0.1", "wlan0_2e1"),
+        ("a_b-c", "a_5fb_2dc"),
+        ("mësh", "m_c3_absh"),
+        ("", "_"),
+        ("²", "_c2_b2"),
+    ],
+)
+def test_interface_names_are_escaped_as_systemd_does(name: str, escaped: str) -> None:
+    assert label(name) == escaped
+
+
+def test_paths() -> None:
+    assert path(Manager("1", {})) == "/org/meshwatch"
+    assert path(interface(name="mesh-0")) == "/org/meshwatch/mesh_2d0"
+    assert path(neighbor(1, interface="mesh0")) == "/org/meshwatch/mesh0/n_42_00_00_00_00_01"
+
+
+def camel(names: set[str]) -> set[str]:
+    return {re.sub(r"(?:^|_)(.)", lambda match: match[1].upper(), name) for name in names}
+
+
+@pytest.mark.parametrize(
+    ("name", "struct"),
+    [(NEIGHBOR, objects.Neighbor), (INTERFACE, objects.Interface)],
+)
+def test_properties_are_the_fields_of_the_sockets(name: str, struct: Any) -> None:
+    told = {field.name for field in fields(struct)} - {"readings"}
+    news = {each.name for each in CONTRACT.properties[name].values() if not each.reading}
+    assert news == camel(told)
+
+
+def test_readings_are_the_readings_of_the_sockets() -> None:
+    told = {field.name for field in fields(objects.Readings)}
+    readings = {each.name for each in CONTRACT.properties[NEIGHBOR].values() if each.reading}
+    assert readings == camel(told)
+
+
+def test_values() -> None:
+    row = neighbor(
+        1,
+        plink=Plink.OPN_SNT,
+        llid=None,
+        readings=Readings(
+            last_heard_ns=3_500_000, reach=0xBEE, peer_pm=PowerMode.LIGHT_SLEEP, signal_dbm=-71
+        ),
+    )
+    assert plain(CONTRACT.values(row)) == {
+        "Ifindex": 3,
+        "Interface": "mesh0",
+        "Address": "42:00:00:00:00:01",
+        "Presence": "present",
+        "Reason": "established",
+        "SinceUnixMs": 1_700_000_001_000,
+        "FirstHeardUnixMs": 1_700_000_001_000,
+        "Proximity": "direct",
+        "Plink": "opn_snt",
+        "Plid": 2,
+        "LastHeardUnixMs": 1_700_000_000_003,
+        "Reach": "0bee",
+        "PeerPm": "light_sleep",
+        "SignalDbm": -71,
+    }
+
+
+def test_what_a_type_cannot_hold_is_cut_to_it() -> None:
+    readings = Readings(last_heard_ns=0, signal_dbm=-99_999, connected_s=1 << 40, tx_bytes=-1)
+    values = plain(CONTRACT.values(neighbor(1, llid=1 << 20, readings=readings)))
+    assert values["SignalDbm"] == -(1 << 15)
+    assert values["ConnectedS"] == (1 << 32) - 1
+    assert values["TxBytes"] == 0
+    assert values["Llid"] == (1 << 16) - 1
+    failures = {"nl80211\0": "bad \udcff byte"}
+    assert plain(CONTRACT.values(Manager("1", failures)))["Failures"] == {"nl80211?": "bad ? byte"}
+
+
+def test_difference_is_news_only() -> None:
+    old = neighbor(1, gate=True)
+    new = replace(
+        old, plid=9, gate=None, readings=replace(old.readings, signal_dbm=-50, tx_bytes=99)
+    )
+    changed, invalidated = CONTRACT.difference(old, new)
+    assert plain(changed) == {"Plid": 9}
+    assert invalidated == ["Gate"]
+
+
+def test_manager() -> None:
+    assert CONTRACT.properties[MANAGER].keys() == {"Version", "Failures"}
