@@ -2,7 +2,7 @@
 
 PYTHON = .venv/bin/python
 
-.PHONY: run vm build test test-all bench install uninstall clean
+.PHONY: run vm build test test-all bench clean
 
 # The table, live: of this machine's mesh interface, or of a recording where there is none.
 run:
@@ -25,11 +25,15 @@ test-all:
 	@tools/install test
 	@exec $(PYTHON) -m tools.tiers test rest
 
+# Figures, not verdicts: nothing here fails because a machine is slow.
 bench:
 	@tools/install test
-	@exec $(PYTHON) -m tools.bench
+	@for file in tools/bench/*.py; do \
+	    echo "── $$file"; \
+	    $(PYTHON) -m tools.bench.$$(basename $$file .py) || exit; \
+	done
 
 clean:
-	rm -rf build .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf build out .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find meshwatch tools tests -name __pycache__ -prune -exec rm -r {} +
 	rm -f meshwatch/_csrc*.so

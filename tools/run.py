@@ -18,6 +18,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from meshwatch.client import DaemonAbsent, look
+from meshwatch.pcap import MalformedCapture
 from meshwatch.recording import open_recording
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -111,7 +112,10 @@ def has_mesh() -> bool:
 
 def length_s(recording: Path) -> float:
     """How long it plays."""
-    times = [packet.time_ns for packet in open_recording(recording)]
+    try:
+        times = [packet.time_ns for packet in open_recording(recording)]
+    except (OSError, MalformedCapture) as error:
+        raise CannotRun(f"the recording cannot be used: {error}") from error
     return (times[-1] - times[0]) / 1e9 if times else 0.0
 
 
