@@ -51,7 +51,7 @@ def saying(directory: Path, *words: bytes, name: str = "news.sock") -> Iterator[
                 else:
                     stream.close()
 
-        speaker = threading.Thread(target=speak)
+        speaker = threading.Thread(target=speak, daemon=True)  # a failed test must end
         speaker.start()
         try:
             yield
