@@ -67,6 +67,8 @@ class Daemon:
         tasks = [asyncio.create_task(work) for work in serving]
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        # A second Ctrl-C must not turn a clean end into a death by signal.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
         systemd.notify("STOPPING=1")
         for task in (stopped, tasks[0]):
             task.cancel()
