@@ -6,7 +6,9 @@ Rules (the pace of looking is in :mod:`meshwatch.pace`, how far to believe what 
 * Every event is a hint to look, because the kernel tells nothing of the links themselves: one
   event when a station entry appears (before the link works), one when it is destroyed. Only
   DEL_STATION and DEL_INTERFACE are taken at their word, and followed by a look too.
-* A look at an interface is a dump of its stations; a look at the interfaces is a dump of all.
+* A look at an interface is a dump of its stations; a look at the interfaces is a dump of all,
+  10 and 300 ms after a hint (an event, a change of a link, a channel switch, a failed look) and
+  every 30 s while there is a mesh or IBSS interface.
 * A failed look is repeated ever later; the third in a row makes the source one that fails.
 * Without the family (cfg80211 is a module) there is nothing, until nlctrl announces it.
 """
