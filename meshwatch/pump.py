@@ -158,7 +158,11 @@ class Pump:
         if self._speaking is None:
             return
         for request in self.conversation.outgoing():
-            self._speaking.send(request)
+            try:
+                self._speaking.send(request)
+            except OSError as error:
+                # The conversation asks again when no answer comes.
+                log.warning("%s: a request could not be sent: %s", self._speaking.name, error)
             if self._tee is not None:
                 self._tee.sent(self._speaking.protocol, request, now)
             self.conversation.sent(request, now)
