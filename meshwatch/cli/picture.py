@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 
 from meshwatch.cli import layout, text, view
 from meshwatch.cli.clock import Clock
-from meshwatch.cli.layout import Cell, Column
+from meshwatch.cli.layout import Cell
 from meshwatch.cli.news import News, news
 from meshwatch.client import Disconnected, Event, Mirror, Resynchronised
 
@@ -69,32 +68,30 @@ class Picture:
                 (interface,) = mirror.interfaces.values()
                 parts.insert(0, view.interface_line(interface))
             left = Cell("; ".join(parts), "bold")
-        label = view.replaying(mirror) or ""
-        gap = layout.GAP if label else ""
         right = text.timestamp(now_unix_ms)[11:19]
-        room = width - len(label + gap) - len(right) - len(layout.GAP)
-        shown = layout.fit(left.text, max(room, 0))
-        blank = " " * max(width - len(label + gap) - layout.width_of(shown) - len(right), 1)
-        return [
-            self._paint(label, "label") + gap + self._paint(shown, left.style) + blank + right,
-            "",
-        ]
+        shown = layout.fit(left.text, max(width - len(right) - len(layout.GAP), 0))
+        blank = " " * max(width - layout.width_of(shown) - len(right), 1)
+        recording = view.replaying(mirror)
+        label = [self._paint(layout.fit(recording, width), "label")] if recording else []
+        return [*label, self._paint(shown, left.style) + blank + right, ""]
 
     def _latest(self, mirror: Mirror, width: int, room: int) -> list[str]:
         items = list(self._changes)[-room:] if room else []
-        several = len({item.interface for item in items if item.interface}) > 1
-        rows: list[Sequence[Cell]] = []
-        for item in items:
-            where = f"{item.interface} {item.neighbor}" if several else item.neighbor
-            when = text.timestamp(item.unix_ms)[11:19]
-            rows.append([Cell(f"{when} {item.mark} {where or item.interface}"), item.what])
-        if not rows:
-            return []
-        first = max(layout.width_of(row[0].text) for row in rows)
-        left = width - first - len(layout.GAP)
-        rows = [[row[0], Cell(layout.fit(row[1].text, left), row[1].style)] for row in rows]
-        columns = [Column(""), Column("")]
-        return layout.table(columns, rows, width=width, color=self._color)[1:]
+        several = len(mirror.interfaces) > 1
+        subjects = [
+            " ".join(filter(None, (item.interface if several else "", item.neighbor)))
+            or item.interface
+            for item in items
+        ]
+        aligned = max(map(layout.width_of, subjects), default=0)
+        lines = []
+        for item, subject in zip(items, subjects, strict=True):
+            blank = " " * (aligned - layout.width_of(subject)) + layout.GAP
+            who = subject + blank if subject else ""
+            begin = layout.fit(f"{text.timestamp(item.unix_ms)[11:19]} {item.mark} {who}", width)
+            what = layout.fit(item.what.text, width - layout.width_of(begin))
+            lines.append(begin + self._paint(what, item.what.style))
+        return lines
 
     def _paint(self, shown: str, style: str) -> str:
         return layout.paint(shown, style, color=self._color)

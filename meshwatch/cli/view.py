@@ -4,6 +4,7 @@ table."""
 from __future__ import annotations
 
 import itertools
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
 from meshwatch.cli import layout, text
@@ -47,12 +48,12 @@ def whole_table(
 ) -> list[str]:
     """What does not work; then the neighbors, under their interfaces if there are several, or why
     there is none."""
-    failed = failures(mirror.sources.values(), now_unix_ms)
+    failed = wrapped(failures(mirror.sources.values(), now_unix_ms), width)
     lines = [layout.paint(line, "bad", color=color) for line in failed]
     neighbors = ordered(mirror.neighbors.values(), names)
     interfaces = sorted(mirror.interfaces.values(), key=lambda row: row.interface)
     if not neighbors:
-        return lines + (nobody(interfaces) if interfaces or not failed else [])
+        return lines + (wrapped(nobody(interfaces), width) if interfaces or not failed else [])
     heading, *rows = neighbor_table(neighbors, names, now_unix_ms, width=width, color=color)
     lines.append(heading)
     if len(interfaces) < 2:
@@ -63,6 +64,13 @@ def whole_table(
         lines.append(layout.paint(title, "bold", color=color))
         lines += itertools.compress(rows, here)
     return lines
+
+
+def wrapped(lines: Iterable[str], width: int | None) -> list[str]:
+    """Sentences in lines no wider than that."""
+    if width is None:
+        return list(lines)
+    return [part for line in lines for part in textwrap.wrap(line, max(width, 1))]
 
 
 def replaying(mirror: Mirror) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 
@@ -91,7 +92,9 @@ def _table(runtime_directory: str, names: view.Names) -> None:
             with display:
                 _redraw(connection, picture, display)
         except KeyboardInterrupt:
-            # The screen is gone; what it showed last stays.
+            # The screen is gone; what it showed last stays, also when Ctrl-C comes twice, from the
+            # terminal and from a program that passes it on.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
             print(*picture.lines(connection.mirror, *display.size), sep="\n")
             raise
 
