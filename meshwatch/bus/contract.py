@@ -95,10 +95,10 @@ def path(subject: Subject) -> str:
 class Contract:
     """The interfaces of the XML file, applied to subjects.
 
-    ``wall_offset_ns`` is added to monotonic times to make them wall times.
+    ``wall_offset_ns`` gives what to add to a monotonic time to make it wall time.
     """
 
-    def __init__(self, wall_offset_ns: int) -> None:
+    def __init__(self, wall_offset_ns: Callable[[], int]) -> None:
         self.elements = {
             element.attrib["name"]: element
             for element in ET.parse(FILE).getroot().iter("interface")
@@ -154,7 +154,7 @@ class Contract:
         return ET.tostring(node, encoding="unicode")
 
 
-def _property(element: ET.Element, wall_offset_ns: int) -> Property:
+def _property(element: ET.Element, wall_offset_ns: Callable[[], int]) -> Property:
     name, signature = element.attrib["name"], element.attrib["type"]
     annotation = element.find("annotation")
     reading = annotation is not None and annotation.get("value") == "false"
@@ -172,8 +172,8 @@ def _property(element: ET.Element, wall_offset_ns: int) -> Property:
     return Property(name, signature, reading, value)
 
 
-def _wall_ms(wall_offset_ns: int, time_ns: int) -> object:
-    return _cast("t", (time_ns + wall_offset_ns) // 1_000_000)
+def _wall_ms(wall_offset_ns: Callable[[], int], time_ns: int) -> object:
+    return _cast("t", (time_ns + wall_offset_ns()) // 1_000_000)
 
 
 def _cast(signature: str, plain: object) -> object:

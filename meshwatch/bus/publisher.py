@@ -50,7 +50,7 @@ class Bus:
         self,
         feed: Feed,
         lookup: Callable[[Key], Row | None],
-        wall_offset_ns: int,
+        wall_offset_ns: Callable[[], int],
         address: str = "system",
         on_state: Callable[[str | None], None] = lambda failure: None,
     ) -> None:

@@ -204,7 +204,7 @@ async def published(
 ) -> AsyncIterator[States]:
     """Publish a world on a bus, for the length of a block."""
     states = States()
-    bus = Bus(world.feed, lookup or world.rows.get, WALL_OFFSET_NS, address, states)
+    bus = Bus(world.feed, lookup or world.rows.get, lambda: WALL_OFFSET_NS, address, states)
     running = asyncio.create_task(bus.run())
     try:
         yield states

@@ -266,7 +266,7 @@ def test_close_does_not_wait_for_a_bus_that_never_answers(tmp_path: Path) -> Non
         with socket.socket(socket.AF_UNIX) as deaf:
             deaf.bind(path)
             deaf.listen(8)
-            bus = Bus(World(MESH0).feed, lambda key: None, 0, f"unix:path={path}")
+            bus = Bus(World(MESH0).feed, lambda key: None, lambda: 0, f"unix:path={path}")
             running = asyncio.create_task(bus.run())
             for _ in range(10):
                 await asyncio.sleep(0)

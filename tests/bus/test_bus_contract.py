@@ -13,7 +13,7 @@ from meshwatch.model import Plink, PowerMode, Readings
 from meshwatch.protocol import objects
 from tests.bus.harness import WALL_OFFSET_NS, interface, neighbor, plain
 
-CONTRACT = Contract(WALL_OFFSET_NS)
+CONTRACT = Contract(lambda: WALL_OFFSET_NS)
 
 
 @pytest.mark.parametrize(
