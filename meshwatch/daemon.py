@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
 import sys
 import time
-from collections.abc import Coroutine, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from meshwatch import __version__, protocol, systemd
 from meshwatch.bus import Bus
@@ -18,8 +16,8 @@ from meshwatch.config import Config, ConfigError, load
 from meshwatch.feed import Feed
 from meshwatch.model import Change, Observation, SourceState
 from meshwatch.pcap import MalformedCapture
-from meshwatch.recording import RecordingFailed, Writer, open_recording
-from meshwatch.replay import Player, conversations
+from meshwatch.playback import Playback
+from meshwatch.recording import RecordingFailed
 from meshwatch.server import Server, ServerError
 from meshwatch.sources import Sources
 from meshwatch.table import Table
@@ -39,6 +37,7 @@ class Daemon:
         self._feed = Feed(self._table.snapshot)
         self._opened = False
         self._timer: asyncio.TimerHandle | None = None
+        self._now = time.monotonic_ns
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT.
@@ -49,11 +48,14 @@ class Daemon:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        observing = self._live() if settings.replay is None else self._replay()
+        playback = None
+        if settings.replay is not None:
+            path = Path(settings.replay)
+            playback = Playback(path, settings.speed, self._table, self._wall)
         directory = Path(settings.runtime_directory)
         server = Server(self._feed, directory, self._wall.offset_ns, self._hello())
         await server.start()
-        serving: list[Coroutine[Any, Any, None]] = [observing]
+        serving = [self._live() if playback is None else self._replay(playback)]
         bus = None
         if settings.bus != "none":
             bus = Bus(
@@ -91,41 +93,22 @@ class Daemon:
     # ---- sources ----------------------------------------------------------------------------
 
     async def _live(self) -> None:
-        settings, only = self._settings, frozenset(self._settings.interfaces) or None
+        settings = self._settings
+        only = frozenset(settings.interfaces) or None
         tee = None
         if settings.record is not None:
-            writer = Writer(
-                Path(settings.record),
-                release=__version__,
-                kernel=os.uname().release,
-                wall_offset_ns=self._wall.offset_ns(),
-                interfaces=only,
-            )
-            tee = Tee(writer, lambda failure: self._note("recording", failure))
+            offset_ns = self._wall.offset_ns()
+            path = Path(settings.record)
+            tee = Tee(path, offset_ns, only, lambda why: self._note("recording", why))
         try:
             await Sources(only, settings.receive_buffer_bytes, self._hand_on, tee).run()
         finally:
             if tee is not None:
                 tee.close()
 
-    async def _replay(self) -> None:
-        recording = open_recording(Path(self._settings.replay or ""))
-        player = Player(recording, conversations(recording), self._table)
-        began_ns = time.monotonic_ns()
-        first_ns = player.deadline()
-        if self._settings.speed == 1 and first_ns is not None:
-            # Ages read right only if the recording's times are moved to now.
-            self._wall.fix(time.time_ns() - first_ns)
-        else:
-            self._wall.fix(recording.wall_offset_ns)
-        while (now := player.deadline()) is not None:
-            if self._settings.speed and first_ns is not None:
-                due_ns = began_ns + (now - first_ns) / self._settings.speed
-                await asyncio.sleep(max(0, due_ns - time.monotonic_ns()) / 1e9)
-            else:
-                await asyncio.sleep(0)
-            self._publish(player.step())
-        log.info("%s is at its end; its last table is served on", self._settings.replay)
+    async def _replay(self, playback: Playback) -> None:
+        self._now = playback.now
+        await playback.run(self._publish)
         self._open()
         await asyncio.Event().wait()
 
@@ -137,7 +120,10 @@ class Daemon:
         self._set_timer()
 
     def _note(self, source: str, failure: str | None) -> None:
-        self._hand_on([SourceState(source, failure)], time.monotonic_ns())
+        """A publisher or the recording failed, or works again: the table says so too."""
+        now = self._now()
+        self._publish(self._table.observe(SourceState(source, failure), now))
+        self._set_timer()
 
     def _ticked(self) -> None:
         self._publish(self._table.tick(time.monotonic_ns()))
@@ -148,7 +134,7 @@ class Daemon:
             self._timer.cancel()
             self._timer = None
         deadline = self._table.deadline()
-        if deadline is not None:
+        if deadline is not None and self._settings.replay is None:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_at(deadline / 1e9, self._ticked)
 

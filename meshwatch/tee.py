@@ -3,20 +3,39 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Collection
 from contextlib import suppress
+from pathlib import Path
 
+from meshwatch import __version__
 from meshwatch.recording import RecordingFailed, Writer
 
 log = logging.getLogger(__name__)
 
 
 class Tee:
-    """A recording that may fail; ``on_failure`` is told why, once."""
+    """A recording that may fail; ``on_failure`` is told why, once.
 
-    def __init__(self, writer: Writer, on_failure: Callable[[str], None]) -> None:
-        self._writer: Writer | None = writer
+    ``interfaces`` are the only ones that are looked at, if not all are. Raises RecordingFailed
+    when the file cannot be begun.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        wall_offset_ns: int,
+        interfaces: Collection[str] | None,
+        on_failure: Callable[[str], None],
+    ) -> None:
         self._on_failure = on_failure
+        self._writer: Writer | None = Writer(
+            path,
+            release=__version__,
+            kernel=os.uname().release,
+            wall_offset_ns=wall_offset_ns,
+            interfaces=interfaces,
+        )
 
     def received(self, protocol: int, data: memoryview, now: int) -> None:
         """One datagram from the kernel."""

@@ -139,10 +139,13 @@ def test_moved_to_another_network_namespace(met: Lab, daemon: Daemon) -> None:
     met.settle(daemon, SOON_S, "after it came back")
 
 
+CELL = "02:11:22:33:44:55"  # the same for both, so that nothing has to merge
+
+
 def test_ibss_stations_are_neighbors(met: Lab, daemon: Daemon) -> None:
     met.sh(
         "for i in 2 3; do ip link set mesh$i down; iw dev mesh$i set type ibss\n"
-        "ip link set mesh$i up; iw dev mesh$i ibss join adhoc 2437 fixed-freq 02:11:22:33:44:55; done"
+        f"ip link set mesh$i up; iw dev mesh$i ibss join adhoc 2437 fixed-freq {CELL}; done"
     )
     await_presence(daemon, "mesh2", 3, "present", 40)
     met.settle(daemon, SOON_S, "as IBSS")

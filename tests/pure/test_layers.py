@@ -17,7 +17,7 @@ for level, names in enumerate(
         "link table feed",
         "codec records netlink pace look nl80211 rtnetlink capture protocol pcap recording replay",
         "kernel bus server",
-        "config pump sources tee wall systemd daemon",
+        "config pump sources tee wall playback systemd daemon",
     ]
 ):
     LAYERS |= dict.fromkeys(names.split(), level)
@@ -30,7 +30,17 @@ FENCES = {
     "pyroute2": {"kernel", "codec"},
     "dbus_next": {"bus"},
     "meshwatch._csrc": {"records", "kernel"},
-    "asyncio": {"kernel", "bus", "server", "client", "cli", "pump", "sources", "daemon"},
+    "asyncio": {
+        "kernel",
+        "bus",
+        "server",
+        "client",
+        "cli",
+        "pump",
+        "sources",
+        "playback",
+        "daemon",
+    },
     "scapy": set(),
 }
 NEVER_BELOW_IO = {"time", "socket", "os"}

@@ -119,16 +119,20 @@ class Bench:
 
     def measure(self, delays: Delays, since: float, links: set[Link], *, present: bool) -> None:
         """Compare each listener with the dump, for these links."""
-        began = self.dumped(since, "ESTAB" if present else "!ESTAB")
+        state = "ESTAB" if present else "!ESTAB"
         listeners: dict[str, Callable[[], dict[Link, float]]] = {
             "socket": lambda: self.told(since, present),
             "D-Bus": lambda: self.signalled(since, present),
         }
         until(
-            lambda: all(links <= listen().keys() for listen in listeners.values()),
-            5,
+            lambda: (
+                links <= self.dumped(since, state).keys()
+                and all(links <= listen().keys() for listen in listeners.values())
+            ),
+            10,
             lambda: f"not told: {[links - listen().keys() for listen in listeners.values()]}",
         )
+        began = self.dumped(since, state)
         for name, listen in listeners.items():
             known = listen()
             for link in links:
