@@ -124,7 +124,7 @@ class Link:
         self.since_ns = 0
         self.readings = Readings(last_heard_ns=0)
         self._working = False  # at the last look
-        self._ids: tuple[int, int] | None = None  # of the link that last worked
+        self._ids: tuple[int, int] | None = None  # of the link at the last look
         self._inactive_ms = 0
         self._silence_ns = 0
         self._life_ns: int | None = None
@@ -229,10 +229,8 @@ class Link:
         presence, reason = self._verdict(plink, working, restarted)
         if presence is not self.presence or (restarted and presence is Presence.PRESENT):
             self.since_ns = now
-        if presence is Presence.PRESENT or not working:
-            self._ids = ids
         self.plink, self.presence, self.reason = plink, presence, reason
-        self._working = working
+        self._working, self._ids = working, ids
 
     def _link_ids(self) -> tuple[int, int] | None:
         """None: not established, or by a user-space peering manager, which keeps them."""
