@@ -35,11 +35,12 @@ from meshwatch.model import (
     StationsSwept,
 )
 
-#: Readings of one neighbor are published at most this often.
-PACE_NS = 1_000_000_000
+PACE_NS = 1_000_000_000  # readings of one neighbor are published at most this often
 
 #: Where stations, candidates and interfaces come from: only its deafness excuses a silence.
 _STATIONS = "nl80211"
+
+Changes = list[Change]
 
 
 class _Entry:
@@ -121,7 +122,7 @@ class Table:
         self._hearing = Hearing()
         self._agenda: list[tuple[int, int, str]] = []  # a heap of (due, ifindex, address)
 
-    def observe(self, observation: Observation, now: int) -> list[Change]:
+    def observe(self, observation: Observation, now: int) -> Changes:
         """Note an observation made at ``now`` (ns); a time before the latest known is that one."""
         now = self._now = max(now, self._now)
         if isinstance(observation, Deaf) and observation.source == _STATIONS:
@@ -168,10 +169,10 @@ class Table:
                 self.ready = self.ready or source == _STATIONS
         return changes
 
-    def tick(self, now: int) -> list[Change]:
+    def tick(self, now: int) -> Changes:
         """Do what is due at ``now``."""
         now = self._now = max(now, self._now)
-        changes: list[Change] = []
+        changes: Changes = []
         while (due := self.deadline()) is not None and due <= now:
             _, ifindex, address = heappop(self._agenda)
             port = self._ports[ifindex]
@@ -218,7 +219,7 @@ class Table:
         sources = [source for _, source in sorted(self._sources.items())]
         return (*interfaces, *sources, *(entry.row for entry in entries if entry.row))
 
-    def _publish(self, port: _Port, entry: _Entry, now: int, changes: list[Change]) -> None:
+    def _publish(self, port: _Port, entry: _Entry, now: int, changes: Changes) -> None:
         """Compare a neighbor with what is published of it; news go out at once."""
         old, link = entry.row, entry.link
         if not port.shows(link):
@@ -228,7 +229,7 @@ class Table:
             return
         assert port.row is not None
         new = link.neighbor(port.row.interface, old.first_heard_ns if old else now)
-        if old is not None and old == new:
+        if old == new:
             entry.pending = None
         elif old is not None and old == replace(new, readings=old.readings):
             entry.pending = new.readings
@@ -239,21 +240,21 @@ class Table:
             changes.append(Change(entry.key, old, new))
         self._queue(entry)
 
-    def _publish_readings(self, entry: _Entry, now: int, changes: list[Change]) -> None:
+    def _publish_readings(self, entry: _Entry, now: int, changes: Changes) -> None:
         old = entry.row
         assert old is not None and entry.pending is not None
         entry.row = replace(old, readings=entry.pending)
         entry.pending, entry.paced_ns = None, now
         changes.append(Change(entry.key, old, entry.row, news=False))
 
-    def _remove(self, entry: _Entry, reason: Reason, changes: list[Change]) -> None:
+    def _remove(self, entry: _Entry, reason: Reason, changes: Changes) -> None:
         """Take the row from the table; the link may stay."""
         if entry.row is not None:
             changes.append(Change(entry.key, entry.row, None, reason=reason))
         entry.row = entry.pending = None
 
     def _forget(
-        self, port: _Port, addresses: Iterable[str], reason: Reason, changes: list[Change]
+        self, port: _Port, addresses: Iterable[str], reason: Reason, changes: Changes
     ) -> None:
         """Take rows and links from the table: whoever comes back is somebody new."""
         for address in addresses:
@@ -264,10 +265,8 @@ class Table:
         if entry.row is None:
             return None
         expires_ns = entry.link.expires_ns(self._now, self._hearing)
-        if entry.pending is None:
-            return expires_ns
-        publish_ns = entry.paced_ns + PACE_NS
-        return publish_ns if expires_ns is None else min(publish_ns, expires_ns)
+        publish_ns = entry.paced_ns + PACE_NS if entry.pending else None
+        return min((ns for ns in (expires_ns, publish_ns) if ns is not None), default=None)
 
     def _queue(self, entry: _Entry) -> None:
         """See to it that the agenda has a place for the entry, not after it is due."""
@@ -276,7 +275,7 @@ class Table:
             entry.queued_ns = due
             heappush(self._agenda, (due, entry.key.ifindex, entry.key.name))
 
-    def _reconsider(self, port: _Port, now: int, changes: list[Change]) -> None:
+    def _reconsider(self, port: _Port, now: int, changes: Changes) -> None:
         """The evidence for an interface changed: so may its row, and all its neighbors'."""
         old, new = port.row, port.interface()
         if new == old:
@@ -293,9 +292,7 @@ class Table:
         for entry in port.entries.values():
             self._publish(port, entry, now, changes)
 
-    def _note_source(
-        self, source: str, failure: str | None, now: int, changes: list[Change]
-    ) -> None:
+    def _note_source(self, source: str, failure: str | None, now: int, changes: Changes) -> None:
         old = self._sources.get(source)
         if old is None or old.failure != failure:
             new = self._sources[source] = Source(source=source, since_ns=now, failure=failure)

@@ -121,6 +121,14 @@ def test_a_candidate_has_a_signal_until_the_station_has_one() -> None:
     assert one.readings.signal_dbm == -55
 
 
+def test_an_older_sign_of_life_does_not_replace_a_newer() -> None:
+    one, hearing = link(), Hearing()
+    one.candidate(-60, 5 * SECOND, hearing)
+    seen = station(Plink.LISTEN, inactive_ms=900)
+    one.look(seen, InterfaceType.MESH, 5 * SECOND + 100 * MS, hearing)
+    assert one.readings.last_heard_ns == 5 * SECOND
+
+
 @pytest.mark.parametrize("step", [250, 1000])
 def test_reach_of_a_neighbor_that_loses_nothing(step: int) -> None:
     assert beacons(until=60_000, step=step) == "1" * 16
