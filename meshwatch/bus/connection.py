@@ -7,12 +7,12 @@ running it against a real bus showed that it must be; hence the exact version in
 * its authentication spins for ever, without yielding, when the bus closes the socket meanwhile;
 * its connect() blocks while the backlog of a stalled bus is full;
 * its reader goes on as long as anything arrives, and reads while nothing can be answered;
+* its parser needs seconds for the megabytes that any local user may send in one message;
 * its errors carry tracebacks to the caller.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import socket
@@ -23,12 +23,11 @@ from dbus_next.aio.message_bus import MessageBus
 from dbus_next.constants import BusType, ErrorType, MessageFlag, MessageType
 from dbus_next.message import Message
 
+from meshwatch.bus.transport import Parser, Writer
+
 log = logging.getLogger(__name__)
 
 DRIVER = "org.freedesktop.DBus"
-
-# Bytes that may wait for the socket before signals are held back and no more calls are read.
-BACKLOG_BYTES = 64 << 10
 
 # Messages read before timers and other sockets get their turn.
 MESSAGES_PER_TURN = 8
@@ -71,7 +70,7 @@ class Connection(MessageBus):
         self._answer = answer
         self._on_name = on_name
         self._on_lost = on_lost
-        self._queue = _Writer(self._sock, self._loop, self._finalize)
+        self._queue = Writer(self._sock, self._loop, self._finalize)
         self._writer = self._queue  # type: ignore[assignment]
         self._resting = False
         self.add_message_handler(self._handle)
@@ -118,6 +117,8 @@ class Connection(MessageBus):
         self._finalize()
 
     async def _ask_driver(self, member: str, signature: str, body: list[object]) -> Message:
+        if self.lost:
+            raise ConnectionResetError("the connection is lost")
         reply: Message | None = await self.call(
             Message(DRIVER, "/org/freedesktop/DBus", DRIVER, member, signature=signature, body=body)
         )
@@ -182,6 +183,9 @@ class Connection(MessageBus):
             line += byte
         return line[:-2].decode("ascii", "replace")
 
+    def _create_unmarshaller(self) -> Parser:
+        return Parser(self._stream)  # type: ignore[no-untyped-call]
+
     def _message_reader(self) -> None:
         """Read a few messages, and none while the replies would only pile up."""
         try:
@@ -194,7 +198,7 @@ class Connection(MessageBus):
                     self._resume_reading()
                     return
                 message = self._unmarshaller.message
-                self._unmarshaller = self._create_unmarshaller()  # type: ignore[no-untyped-call]
+                self._unmarshaller = self._create_unmarshaller()
                 self._on_message(message)  # type: ignore[no-untyped-call]
         except Exception as error:
             # The library's parser raises whatever it stumbles over.
@@ -224,61 +228,5 @@ class Connection(MessageBus):
         self.failure = error
         self._user_disconnect = True  # or the library keeps an exception that nobody retrieves
         super()._finalize(error)  # type: ignore[no-untyped-call]
-        self._queue.room.set()
+        self._queue.close()
         self._on_lost()
-
-
-class _Writer:
-    """Takes the place of dbus-next's writer, whose two methods it has."""
-
-    def __init__(
-        self,
-        stream: socket.socket,
-        loop: asyncio.AbstractEventLoop,
-        fail: Callable[[OSError], None],
-    ) -> None:
-        self._socket = stream
-        self._loop = loop
-        self._fail = fail
-        self._waiting = bytearray()
-        self._registered = False
-        self.room = asyncio.Event()
-        self.room.set()
-        self.when_drained: Callable[[], None] | None = None
-
-    @property
-    def backed_up(self) -> bool:
-        """Whether more waits for the socket than should."""
-        return len(self._waiting) > BACKLOG_BYTES
-
-    def schedule_write(
-        self, message: Message | None = None, future: asyncio.Future[None] | None = None
-    ) -> None:
-        """Have a message sent as soon as the socket takes it."""
-        if message is not None:
-            self._waiting += message._marshall()  # type: ignore[no-untyped-call]
-            if self.backed_up:
-                self.room.clear()
-            if future is not None:
-                future.set_result(None)
-        if self._waiting and not self._registered:
-            self._loop.add_writer(self._socket.fileno(), self._write)
-            self._registered = True
-
-    def _write(self) -> None:
-        try:
-            sent = self._socket.send(self._waiting)
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError as error:
-            self._fail(error)
-            return
-        del self._waiting[:sent]
-        if not self._waiting:
-            self._loop.remove_writer(self._socket.fileno())
-            self._registered = False
-        if not self.backed_up:
-            self.room.set()
-            resume, self.when_drained = self.when_drained, None
-            if resume is not None:
-                self._loop.call_soon(resume)

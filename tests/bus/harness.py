@@ -39,6 +39,7 @@ DRIVER = "org.freedesktop.DBus"
 NAME = "org.meshwatch"
 ROOT = "/org/meshwatch"
 OBJECT_MANAGER = "org.freedesktop.DBus.ObjectManager"
+PEER = "org.freedesktop.DBus.Peer"
 PROPERTIES = "org.freedesktop.DBus.Properties"
 NEIGHBOR = "org.meshwatch.Neighbor1"
 INTERFACE = "org.meshwatch.Interface1"
@@ -298,7 +299,7 @@ class Client:
 
     async def caught_up(self) -> None:
         """Return when everything said before now has been heard: the bus keeps the order."""
-        await self.call("org.freedesktop.DBus.Peer", "Ping")
+        await self.call(PEER, "Ping")
 
     def said(self) -> list[tuple[str, str]]:
         """The signals of org.meshwatch so far, as (member, path it concerns)."""

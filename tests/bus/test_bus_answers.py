@@ -22,6 +22,7 @@ from tests.bus.harness import (
     NAME,
     NEIGHBOR,
     OBJECT_MANAGER,
+    PEER,
     PROPERTIES,
     ROOT,
     MessageDaemon,
@@ -34,7 +35,6 @@ from tests.bus.harness import (
 )
 
 INTROSPECTABLE = "org.freedesktop.DBus.Introspectable"
-PEER = "org.freedesktop.DBus.Peer"
 ERROR = "org.freedesktop.DBus.Error."
 
 MESH0, ONE = interface(), neighbor(1)

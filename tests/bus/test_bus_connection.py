@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import time
 import tracemalloc
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tests.bus.harness import (
     NAME,
     NEIGHBOR,
     OBJECT_MANAGER,
+    PEER,
     PROPERTIES,
     ROOT,
     WALL_OFFSET_NS,
@@ -158,6 +160,28 @@ def test_a_flood_of_calls_leaves_the_loop_to_others(daemon: MessageDaemon) -> No
                     await asyncio.sleep(0)
                     most = max(most, handled - before)
             assert most <= 8
+
+    asyncio.run(scenario())
+
+
+def test_a_huge_call_does_not_hold_the_loop(daemon: MessageDaemon) -> None:
+    """Any local user may send 32 MiB in one message."""
+
+    async def scenario() -> None:
+        world = World(MESH0)
+        async with client_of(daemon.address) as client, published(world, daemon.address) as states:
+            await states.working()
+            client.send(Message(NAME, ROOT, PEER, "Take", signature="as", body=[[""] * 200_000]))
+            worst_s = 0.0
+            answered = len(client.answered)
+            async with asyncio.timeout(DEADLINE_S):
+                while len(client.answered) == answered:
+                    before_s = time.process_time()
+                    await asyncio.sleep(0)
+                    worst_s = max(worst_s, time.process_time() - before_s)
+            assert worst_s < 0.1
+            reply = await client.call(PEER, "Take", "as", [[]])
+            assert reply.error_name == "org.freedesktop.DBus.Error.UnknownMethod"
 
     asyncio.run(scenario())
 
