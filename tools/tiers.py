@@ -43,7 +43,11 @@ TEST = (
     Tier("host", (*PYTEST, "tests/host")),
     Tier("kernel-6.1", (*PYTEST, "tests/kernel"), (("MESHWATCH_KERNEL", "6.1"),)),
 )
-REST = (Tier("kernel-6.12", (*PYTEST, "tests/kernel"), (("MESHWATCH_KERNEL", "6.12"),)),)
+REST = (
+    Tier("fuzz-c", ("tools/fuzz", "60")),
+    Tier("fuzz-replay", ("tools/fuzz-replay", "60")),
+    Tier("kernel-6.12", (*PYTEST, "tests/kernel"), (("MESHWATCH_KERNEL", "6.12"),)),
+)
 GROUPS = {"test": TEST, "rest": REST}
 
 
