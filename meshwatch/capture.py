@@ -29,7 +29,7 @@ from meshwatch.model import (
 )
 from meshwatch.nl80211 import CMD_GET_STATION, FAMILY
 from meshwatch.records import FamilyInfo, InterfaceInfo, Kind, Message
-from meshwatch.rtnetlink import AF_UNSPEC, IFF_RUNNING, IFF_UP, RTM_DELLINK, RTM_NEWLINK
+from meshwatch.rtnetlink import AF_UNSPEC, IFF_LOWER_UP, IFF_UP, RTM_DELLINK, RTM_NEWLINK
 
 NLM_F_REQUEST = 0x1
 
@@ -293,7 +293,7 @@ class CapturedRtnetlink:
                     link.ifindex,
                     link.name,
                     up=bool(link.flags & IFF_UP),
-                    running=bool(link.flags & IFF_RUNNING),
+                    running=bool(link.flags & IFF_LOWER_UP),
                 )
 
 

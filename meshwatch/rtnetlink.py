@@ -39,7 +39,8 @@ RTM_DELLINK = 17
 RTM_GETLINK = 18
 AF_UNSPEC = 0
 IFF_UP = 0x1
-IFF_RUNNING = 0x40
+# Carrier; IFF_RUNNING would also wait for a supplicant that left the link dormant (RFC 2863).
+IFF_LOWER_UP = 0x10000
 
 TORN_LIMIT_NS = 1_000 * MS_NS
 FAILED_LIMIT_NS = 30_000 * MS_NS
@@ -162,7 +163,7 @@ class Rtnetlink:
             seen.append(InterfaceDeleted(link.ifindex))
         else:
             self._known.add(link.ifindex)
-            up, running = bool(link.flags & IFF_UP), bool(link.flags & IFF_RUNNING)
+            up, running = bool(link.flags & IFF_UP), bool(link.flags & IFF_LOWER_UP)
             seen.append(LinkSeen(link.ifindex, link.name, up, running))
 
     def _on_end(self, request: Request[_Asked], seen: list[Observation], now: int) -> None:

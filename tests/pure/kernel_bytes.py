@@ -15,7 +15,7 @@ GET_STATION, NEW_STATION, DEL_STATION, NEW_PEER_CANDIDATE = 17, 19, 20, 72
 CH_SWITCH_NOTIFY, FRAME_TX_STATUS = 88, 60
 IBSS, MANAGED, MESH = 1, 2, 7
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
-UP, RUNNING = 0x1, 0x40
+UP, RUNNING = 0x1, 0x10000
 
 # Part of a station dump of Linux 6.1 with mac80211_hwsim: peer A of interface 8, established
 # 116 ms before its last frame was read, sequence number 19.

@@ -56,7 +56,9 @@ class Bench:
         )
         self.daemon = Daemon(machine, "bench", bus=BUS)
         self.daemon.await_ready()
-        self.truth = self._listen("truth", f"python3 {GUEST}/stations.py 5 mesh0 mesh1 mesh2 mesh3")
+        self.truth = self._listen(
+            "truth", f"python3 {GUEST}/stations.py 20 mesh0 mesh1 mesh2 mesh3"
+        )
         self.iw = self._listen("iw", "stdbuf -oL iw event -t")
         self.bus = self._listen("bus", f"gdbus monitor --address {BUS} --dest org.meshwatch")
 
