@@ -77,8 +77,9 @@ class Bus:
             try:
                 await self._serving
             except asyncio.CancelledError:
-                if not self._closing.is_set():
-                    raise
+                task = asyncio.current_task()
+                if not self._closing.is_set() or (task is not None and task.cancelling()):
+                    raise  # it was not close that cancelled
             except Exception as error:
                 # Foreign code speaks to a foreign process here; none of its failures may take
                 # the daemon with it, and all have the same cure.

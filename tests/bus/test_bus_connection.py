@@ -9,6 +9,7 @@ import time
 import tracemalloc
 from pathlib import Path
 
+import pytest
 from dbus_next.aio.message_bus import MessageBus
 from dbus_next.message import Message
 from msgspec.structs import replace
@@ -26,12 +27,14 @@ from tests.bus.harness import (
     WALL_OFFSET_NS,
     Client,
     MessageDaemon,
+    States,
     World,
     client_of,
     interface,
     neighbor,
     published,
     where,
+    within,
 )
 
 MESH0, ONE = interface(), neighbor(1)
@@ -295,16 +298,27 @@ def test_close_does_not_wait_for_a_bus_that_never_answers(tmp_path: Path) -> Non
             for _ in range(10):
                 await asyncio.sleep(0)
             await bus.close()
-            await asyncio.wait_for(running, 5)
+            done, _ = await asyncio.wait({running}, timeout=5)
+            assert done
 
     asyncio.run(scenario())
 
 
-def test_close_while_the_bus_dies(daemon: MessageDaemon) -> None:
+@pytest.mark.parametrize("turns", range(4))
+def test_close_while_the_bus_dies(daemon: MessageDaemon, turns: int) -> None:
+    """Between the end of the connection and our notice of it there are some turns of the loop."""
+
     async def scenario() -> None:
-        async with published(World(MESH0), daemon.address) as states:
-            await states.working()
-            daemon.kill()
+        states = States()
+        bus = Bus(World(MESH0).feed, lambda key: None, lambda: 0, daemon.address, states)
+        running = asyncio.create_task(bus.run())
+        await states.working()
+        daemon.kill()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(0.9):  # it would wait a second for a reply
+            await bus.close()
+        await within(running)
 
     asyncio.run(scenario())
 
