@@ -133,7 +133,10 @@ class Pump:
             observations.extend(self._hear(channel))
         now = time.monotonic_ns()
         observations.extend(self.conversation.wake(now))
-        self._speak(now)
+        # The kernel answers before ``send`` returns (net/netlink/af_netlink.c): to listen at
+        # once saves a turn of the loop for each request.
+        while self._speaking is not None and self._speak(now):
+            observations.extend(self._hear(self._speaking))
         self._set_timer()
         if observations:
             self._hand_on(self, observations, now)
@@ -154,10 +157,12 @@ class Pump:
             if not drained.more:
                 break
 
-    def _speak(self, now: int) -> None:
+    def _speak(self, now: int) -> bool:
+        """Send what is to be sent; whether that was anything."""
         if self._speaking is None:
-            return
-        for request in self.conversation.outgoing():
+            return False
+        requests = self.conversation.outgoing()
+        for request in requests:
             try:
                 self._speaking.send(request)
             except OSError as error:
@@ -166,6 +171,7 @@ class Pump:
             if self._tee is not None:
                 self._tee.sent(self._speaking.protocol, request, now)
             self.conversation.sent(request, now)
+        return bool(requests)
 
     def _set_timer(self) -> None:
         if self._timer is not None:

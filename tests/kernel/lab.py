@@ -21,6 +21,7 @@ FOLLOW = Path(__file__).parent / "follow.py"
 # Under TCG pyroute2's import alone takes some 8 s.
 START_S = 180.0
 POLL_S = 1.0
+LOOK_AGAIN_S = 0.2
 # Beacons come every 1.024 s; a neighbor is quiet after 3.5 and gone after 8 of them.
 FRESH_MS = 2500
 GONE_MS = 8192 + 1500
@@ -228,6 +229,8 @@ def until(condition: Callable[[], bool], within_s: float, complaint: Callable[[]
     while not condition():
         if time.monotonic() > deadline:
             raise AssertionError(complaint())
+        # Without a pause this would take the processor that emulates the guest.
+        time.sleep(LOOK_AGAIN_S)
 
 
 def quoted(*words: str) -> str:

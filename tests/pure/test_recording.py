@@ -11,7 +11,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshwatch.pcap import MalformedCapture
@@ -57,6 +57,7 @@ packets = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(packets, max_size=20), st.integers(0, 1 << 60))
 def test_what_goes_out_comes_in(
     tmp_path_factory: pytest.TempPathFactory, originals: list[Packet], wall_offset_ns: int
@@ -110,6 +111,7 @@ def test_cut_anywhere_gives_the_whole_packets_before(tmp_path: Path) -> None:
     assert list(ends.values()) == [0, 0, 1, 2, 3, 4, 5, 6]
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_noise_is_refused_or_read(noise: bytes) -> None:
     for head in (b"", b"\x0a\x0d\x0d\x0a\x1c\x00\x00\x00\x4d\x3c\x2b\x1a", b"\xd4\xc3\xb2\xa1"):
@@ -119,6 +121,7 @@ def test_noise_is_refused_or_read(noise: bytes) -> None:
             assert "at byte" in str(error)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_damaged_recording_is_refused_or_read(data: st.DataObject) -> None:
     sane = bytearray(pcapng("<"))
@@ -257,6 +260,10 @@ def test_a_shortened_packet_is_a_loss() -> None:
 def test_damage_is_told_with_its_place() -> None:
     data = bytearray(pcapng("<"))
     first_packet = len(data) - 36 - len(COOKED + REQUEST) + 4
+    struct.pack_into("<I", data, first_packet + 20, len(COOKED + REQUEST) + 4)
+    with pytest.raises(MalformedCapture, match="longer than its block") as caught:
+        read(bytes(data))
+    assert caught.value.offset == first_packet
     struct.pack_into("<I", data, len(data) - 4, 5)
     with pytest.raises(MalformedCapture, match="two lengths differ") as caught:
         read(bytes(data))
