@@ -96,7 +96,7 @@ class Answers:
 
     def _managed_objects(self) -> dict[str, dict[str, dict[str, Variant]]]:
         return {
-            path: {INTERFACE_OF[type(subject)]: self._contract.values(self._fresh(subject))}
+            path: {INTERFACE_OF[type(subject)]: self._contract.news(subject)}
             for path, subject in self._mirror.subjects()
             if path != ROOT
         }

@@ -122,10 +122,23 @@ class Contract:
         managing = [OBJECT_MANAGER] if isinstance(subject, Manager) else []
         return [INTERFACE_OF[type(subject)], *managing, PROPERTIES, INTROSPECTABLE, PEER]
 
+    def news(self, subject: Subject) -> dict[str, Variant]:
+        """The properties of the subject whose value is known, without readings.
+
+        Clients keep what an object manager tells of an object, and a reading has no signal that
+        would correct it.
+        """
+        return self._known(subject, readings=False)
+
     def values(self, subject: Subject) -> dict[str, Variant]:
         """The properties of the subject whose value is known, readings included."""
+        return self._known(subject, readings=True)
+
+    def _known(self, subject: Subject, *, readings: bool) -> dict[str, Variant]:
         known = {}
         for each in self.properties[INTERFACE_OF[type(subject)]].values():
+            if each.reading and not readings:
+                continue
             value = each.value(subject)
             if value is not None:
                 known[each.name] = Variant(each.signature, value)

@@ -180,7 +180,7 @@ class Bus:
             connection.signal(ROOT, OBJECT_MANAGER, "InterfacesRemoved", "oas", where, [interface])
             return
         if old is None:
-            values = {interface: self._contract.values(self._fresh(new))}
+            values = {interface: self._contract.news(new)}
             connection.signal(ROOT, OBJECT_MANAGER, "InterfacesAdded", "oa{sa{sv}}", where, values)
         else:
             changed, invalidated = self._contract.difference(old, new)
