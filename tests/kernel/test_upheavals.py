@@ -61,9 +61,10 @@ def test_overrun_of_a_small_receive_buffer(met: Lab) -> None:
 
 def test_clean_end_by_either_signal(lab: Lab) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
-        lab.sh("mkdir -p /run/meshwatch-end; chown nobody /run/meshwatch-end")
-        daemon = Daemon(lab.machine, "end", prefix=UNPRIVILEGED)
+        name = number.name.lower()
+        lab.sh(f"mkdir -p /run/meshwatch-{name}; chown nobody /run/meshwatch-{name}")
+        daemon = Daemon(lab.machine, name, prefix=UNPRIVILEGED)
         daemon.await_ready()
         assert daemon.stop(number) == 0
         assert "Traceback" not in daemon.process.output
-        assert lab.sh("ls /run/meshwatch-end").strip() == ""
+        assert lab.sh(f"ls /run/meshwatch-{name}").strip() == ""
