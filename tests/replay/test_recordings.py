@@ -1,0 +1,201 @@
+"""What each recording says, line for line; and the same in the end whatever was lost on the way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from contextlib import closing
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import asdict
+
+from meshwatch.model import Key, Neighbor
+from meshwatch.recording import LOSS_MARK, Packet, Recording, Writer, open_recording
+from meshwatch.replay import NETLINK_GENERIC, Player, conversations
+from meshwatch.table import Table
+from tools.record.expect import recordings
+from tools.record.lines import news
+
+OURS = [path for path in recordings() if path.suffix == ".pcapng"]
+SECOND_NS = 1_000_000_000
+# A loss so late that nobody looked again before the recording ended has no remedy.
+REMEDY_NS = 3 * SECOND_NS
+# Losing each datagram in turn would take minutes for the long recordings.
+LOSSES = 40
+# Told of the past, which a loss does change.
+HISTORY = {"since_ns", "first_heard_ns", "reason"}
+HISTORY_OF_READINGS = {"reach"}
+
+
+def packets_of(path: Path) -> tuple[Recording, list[Packet]]:
+    with closing(open_recording(path)) as recording:
+        return recording, list(recording)
+
+
+def final(recording: Recording, packets: Iterable[Packet]) -> dict[Key, dict[str, Any]]:
+    """The table a second after the end, when all readings are published, without history."""
+    table = Table()
+    player = Player(packets, conversations(recording), table)
+    for _ in player:
+        pass
+    table.tick((player.now or 0) + SECOND_NS)
+    rows = {}
+    for row in table.snapshot():
+        fields = {k: v for k, v in asdict(row).items() if k not in HISTORY}
+        if isinstance(row, Neighbor):
+            readings = asdict(row.readings).items()
+            fields["readings"] = {k: v for k, v in readings if k not in HISTORY_OF_READINGS}
+        rows[row.key] = fields
+    return rows
+
+
+@pytest.mark.parametrize("path", recordings(), ids=lambda path: path.name)
+def test_the_news_line_for_line(path: Path) -> None:
+    """After a change that is meant: tools/record/expect, and read the difference."""
+    with closing(open_recording(path)) as recording:
+        lines = b"".join(news(recording))
+    assert lines.splitlines() == path.with_suffix(".lines").read_bytes().splitlines()
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda path: path.name)
+def test_the_same_in_the_end_after_any_loss(path: Path) -> None:
+    """A datagram of nl80211 is missing, and the kernel said so.
+
+    The family's reply comes but once. So does rtnetlink's dump: the daemon would ask again, but
+    the recorded one had no reason to.
+    """
+    recording, packets = packets_of(path)
+    expected = final(recording, packets)
+    for fields in expected.values():
+        if "readings" in fields:
+            # Looks differ by some milliseconds on when the same beacon was heard.
+            heard_ns = fields["readings"]["last_heard_ns"]
+            fields["readings"]["last_heard_ns"] = pytest.approx(heard_ns, abs=10_000_000)
+    end_ns = packets[-1].time_ns - REMEDY_NS
+    losses = [
+        i
+        for i, packet in enumerate(packets)
+        if i > 0 and packet.protocol == NETLINK_GENERIC and packet.time_ns <= end_ns
+    ]
+    for i in losses[:: len(losses) // LOSSES + 1]:
+        lost = packets[i]._replace(data=LOSS_MARK, outgoing=False)
+        found = final(recording, [*packets[:i], lost, *packets[i + 1 :]])
+        assert found == expected, f"without packet {i}, {len(packets[i].data)} bytes"
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda path: path.name)
+def test_begins_with_the_family(path: Path) -> None:
+    _, packets = packets_of(path)
+    assert b"nl80211\0" in packets[0].data
+    assert not packets[0].outgoing
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda path: path.name)
+def test_stops_at_every_deadline(path: Path) -> None:
+    recording, packets = packets_of(path)
+    table = Table()
+    talk = conversations(recording)
+    player = Player(packets, talk, table)
+    times = []
+    while (now := player.deadline()) is not None:
+        times.append(now)
+        player.step()
+        assert table.deadline() is None or (table.deadline() or 0) > now
+    assert all(earlier <= later for earlier, later in pairwise(times))
+    assert {packet.time_ns for packet in packets} <= set(times)
+    assert len(times) > len(packets), "nothing was ever due between two packets"
+
+
+def test_names_stories_and_lines_go_together() -> None:
+    for path in OURS:
+        assert path.with_suffix(".story").exists()
+        assert path.with_suffix(".lines").exists()
+
+
+def test_looks_at_what_the_recorder_looked_at(tmp_path: Path) -> None:
+    """Else a replay waits for ever to see interfaces that the recorder was told to ignore."""
+    _, packets = packets_of(OURS[0])
+    path = tmp_path / "other.pcapng"
+    writer = Writer(path, release="0", kernel="0", wall_offset_ns=0, interfaces={"mesh7"})
+    for packet in packets:
+        note = writer.sent if packet.outgoing else writer.received
+        note(packet.protocol, packet.data, packet.time_ns)
+    writer.close()
+    recording, packets = packets_of(path)
+    assert {key.kind for key in final(recording, packets)} == {"source"}
+
+
+def test_time_never_runs_backwards() -> None:
+    """Even if the recording's does, as in a foreign capture when the wall clock was set."""
+    recording, packets = packets_of(OURS[0])
+    late = [packet._replace(time_ns=packet.time_ns - 5 * SECOND_NS) for packet in packets[20:40]]
+    times = [
+        now
+        for now, _ in Player(
+            [*packets[:20], *late, *packets[40:]], conversations(recording), Table()
+        )
+    ]
+    assert times == sorted(times)
+
+
+def told(path: Path) -> list[tuple[int, str, str]]:
+    """(laptop, presence or "gone", reason) at each change of these in the news.
+
+    Without "peering", which a look shows only if it comes within some 20 ms of the right time.
+    """
+    changes = []
+    for line in map(json.loads, path.with_suffix(".lines").read_bytes().splitlines()):
+        kind, row = line["class"], line.get("neighbor")
+        if kind == "removed":
+            changes.append((row, "gone", line["reason"]))
+        elif (
+            kind == "changed" and {"presence", "reason"} & line.get("was", {"presence": ""}).keys()
+        ):
+            changes.append((row, row["presence"], row["reason"]))
+        elif kind == "snapshot":
+            changes += [(row, row["presence"], row["reason"]) for row in line["neighbors"]]
+    return [
+        (int(row["address"].split(":")[4], 16), presence, reason)
+        for row, presence, reason in changes
+        if reason != "peering"
+    ]
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda path: path.name)
+def test_the_story(path: Path) -> None:
+    """What a scene must tell on any kernel; how long its silences last is the machine's."""
+    story = told(path)
+    match path.name.partition("-")[0]:
+        case "meet":
+            assert story == [(1, "present", "established"), (2, "present", "established")]
+        case "part":
+            assert story == [
+                (1, "present", "established"),
+                (2, "present", "established"),
+                (1, "heard", "closed"),
+                (1, "present", "established"),
+                (2, "heard", "closed"),
+            ]
+        case "vanish":
+            assert story == [
+                (1, "present", "established"),
+                (2, "present", "established"),
+                (1, "quiet", "silent"),
+                (1, "present", "returned"),
+                (1, "quiet", "silent"),
+                (1, "gone", "silent"),
+                (1, "present", "returned"),
+            ]
+        case "restart":
+            assert story[:2] == [(1, "present", "established"), (1, "quiet", "silent")]
+            # Whether the old link was seen alive or going down, or neither, is a matter of
+            # some hundred milliseconds.
+            assert story[-1] in [(1, "present", "restarted"), (1, "present", "established")]
+        case "ten":
+            assert sorted(story[:10]) == [(i, "present", "established") for i in range(1, 11)]
+            assert sorted(story[10:]) == [(i, "heard", "closed") for i in (2, 5, 7)]
+        case scene:
+            pytest.fail(f"no story of {scene}")

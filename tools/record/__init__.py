@@ -1,0 +1,1 @@
+"""Makes the recordings: plays scenes with radios in a booted kernel while meshwatchd records."""
