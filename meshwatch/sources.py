@@ -56,10 +56,13 @@ class Sources:
     async def _follow_nl80211(self, opened: asyncio.Event) -> None:
         pump = self._pumps[0]
         while True:
+            nlctrl = None
             try:
                 nlctrl = await kernel.open_nlctrl(self._receive_buffer_bytes)
                 channels = await self._open_family()
             except (OSError, TimeoutError) as error:
+                if nlctrl is not None:
+                    nlctrl.close()
                 await self._failed(pump, error)
                 continue
             self._family_moved.clear()
