@@ -26,6 +26,8 @@ from meshwatch.wall import WallClock
 
 log = logging.getLogger("meshwatchd")
 
+END_S = 5.0  # within which everything ends once it is told to
+
 
 class Daemon:
     """One table between its sources and its publishers."""
@@ -77,9 +79,12 @@ class Daemon:
         if bus is not None:
             await bus.close()
         await server.close()
-        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
-            if isinstance(outcome, Exception):
-                raise outcome
+        ended, late = await asyncio.wait(tasks, timeout=END_S)
+        for task in late:
+            log.warning("%s does not end", task.get_name())
+        for task in ended:
+            if not task.cancelled():
+                task.result()
 
     def _hello(self) -> protocol.Line:
         replay = self._settings.replay

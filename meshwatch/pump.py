@@ -126,8 +126,8 @@ class Pump:
         now = time.monotonic_ns()
         observations: list[Observation] = []
         slept_ns = _slept_ns()
-        if slept_ns - self._slept_ns > SUSPEND_NS:
-            observations.extend(self.conversation.lost(now))
+        if slept_ns - self._slept_ns > SUSPEND_NS and self._listening:
+            observations.extend(self._lost(self._listening[0], now))
         self._slept_ns = slept_ns
         for channel in self._listening:
             observations.extend(self._hear(channel))
@@ -151,11 +151,14 @@ class Pump:
                 yield from self.conversation.receive(datagram, now)
             if drained.overrun or drained.truncated:
                 log.warning("%s: the kernel's messages overran the socket", channel.name)
-                if self._tee is not None:
-                    self._tee.lost(channel.protocol, now)
-                yield from self.conversation.lost(now)
+                yield from self._lost(channel, now)
             if not drained.more:
                 break
+
+    def _lost(self, channel: Channel, now: int) -> Iterable[Observation]:
+        if self._tee is not None:
+            self._tee.lost(channel.protocol, now)
+        return self.conversation.lost(now)
 
     def _speak(self, now: int) -> bool:
         """Send what is to be sent; whether that was anything."""
