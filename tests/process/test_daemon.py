@@ -1,0 +1,157 @@
+"""meshwatchd as a program: its doors, its exit status, several side by side."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from meshwatch.client import Mirror, Resynchronised, connect
+from meshwatch.model import Presence
+from meshwatch.protocol import Source
+from meshwatch.recording import open_recording
+
+ROOT = Path(__file__).parents[2]
+RECORDINGS = ROOT / "tests/recordings"
+PATIENCE_S = 30.0
+
+
+def command(directory: Path, *options: str, bus: str = "none") -> list[str]:
+    return [
+        *(sys.executable, "-m", "meshwatch.daemon"),
+        *("--runtime-directory", str(directory), "--bus", bus, *options),
+    ]
+
+
+@contextmanager
+def daemon(directory: Path, *options: str, bus: str = "none") -> Iterator[subprocess.Popen[str]]:
+    """A running meshwatchd, ended with SIGTERM if the block did not."""
+    process = subprocess.Popen(
+        command(directory, *options, bus=bus), cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.communicate(timeout=PATIENCE_S)
+
+
+def refused(*options: str, directory: Path) -> tuple[int, str]:
+    """Exit status and complaint of a daemon that cannot run."""
+    done = subprocess.run(
+        command(directory, *options), cwd=ROOT, capture_output=True, text=True, check=False,
+        timeout=PATIENCE_S,
+    )  # fmt: skip
+    return done.returncode, done.stderr
+
+
+def table(directory: Path) -> Mirror:
+    """The daemon's first snapshot, as soon as it has one."""
+    with connect(str(directory), timeout=PATIENCE_S) as following:
+        for event in following:
+            if isinstance(event, Resynchronised):
+                break
+        return following.mirror
+
+
+def await_source(directory: Path, name: str) -> Source:
+    """The daemon's row of a source, as soon as there is one."""
+    with connect(str(directory), timeout=PATIENCE_S) as following:
+        for _ in following:
+            if name in following.mirror.sources:
+                break
+        return following.mirror.sources[name]
+
+
+def await_presences(directory: Path, wanted: list[Presence]) -> None:
+    """Follow the daemon until its neighbors have these presences."""
+    with connect(str(directory), timeout=PATIENCE_S) as following:
+        for _ in following:
+            found = sorted(each.presence for each in following.neighbors.values())
+            if found == sorted(wanted):
+                return
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_cleanly(tmp_path: Path, number: signal.Signals) -> None:
+    with daemon(tmp_path) as process:
+        table(tmp_path)
+        process.send_signal(number)
+        _, log = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0
+    assert "Traceback" not in log
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_replay_serves_its_last_table_and_says_what_it_is(tmp_path: Path) -> None:
+    recording = RECORDINGS / "meet-6.1.pcapng"
+    with daemon(tmp_path, "--replay", str(recording), "--speed", "0"):
+        await_presences(tmp_path, [Presence.PRESENT] * 2)
+        mirror = table(tmp_path)
+        assert mirror.version is not None
+        assert mirror.version.replay == "meet-6.1.pcapng"
+
+
+def test_two_run_side_by_side_and_one_directory_is_for_one(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    with daemon(first), daemon(second):
+        table(first)
+        table(second)
+        status, complaint = refused(directory=first)
+        assert status == 1
+        assert "another meshwatchd serves" in complaint
+        assert "Traceback" not in complaint
+        table(first)
+
+
+def test_what_it_records_can_be_replayed(tmp_path: Path) -> None:
+    live, again = tmp_path / "live", tmp_path / "again"
+    live.mkdir()
+    again.mkdir()
+    file = tmp_path / "here.pcapng"
+    with daemon(live, "--record", str(file)) as process:
+        table(live)
+        # rtnetlink settles on its own; its row says that its dump is in the recording.
+        await_source(live, "rtnetlink")
+        process.terminate()
+        process.communicate(timeout=PATIENCE_S)
+    recording = open_recording(file)
+    protocols = {packet.protocol for packet in recording}
+    assert recording.ours
+    assert 0 in protocols  # rtnetlink; nl80211 only where the kernel has it
+    recording.close()
+    with daemon(again, "--replay", str(file), "--speed", "0"):
+        await_source(again, "rtnetlink")
+
+
+def test_mistakes_are_named(tmp_path: Path) -> None:
+    garbage = tmp_path / "garbage.pcapng"
+    garbage.write_bytes(b"not a capture at all, whatever its name says")
+    status, complaint = refused("--replay", str(garbage), directory=tmp_path)
+    assert status == 1
+    assert "Traceback" not in complaint
+    status, complaint = refused("--replay", str(tmp_path / "absent"), directory=tmp_path)
+    assert status == 1
+    assert "No such file" in complaint
+    status, complaint = refused("--record", str(tmp_path / "no/where"), directory=tmp_path)
+    assert status == 1
+    assert "no/where" in complaint
+    status, complaint = refused("--speed", "-1", directory=tmp_path)
+    assert status == 2
+    assert "--speed" in complaint
+    status, complaint = refused(directory=tmp_path / "absent")
+    assert status == 1
+    assert "news.sock" in complaint
+
+
+def test_without_a_bus_the_sockets_go_on_and_say_so(tmp_path: Path) -> None:
+    nowhere = f"unix:path={tmp_path}/no-bus"
+    with daemon(tmp_path, bus=nowhere):
+        assert "no bus" in (await_source(tmp_path, "dbus").failure or "")
