@@ -65,14 +65,16 @@ class Sources:
                     nlctrl.close()
                 await self._failed(pump, error)
                 continue
-            self._family_moved.clear()
             if channels is None:
                 pump.open([nlctrl], nlctrl)
+                self._served_family = 0
             else:
                 pump.open([channels.requests, channels.events, nlctrl], channels.requests)
-            self._served_family = self._nl80211.family
+                self._served_family = self._nl80211.family
             opened.set()
-            await self._family_moved.wait()
+            while self._nl80211.family == self._served_family:
+                self._family_moved.clear()
+                await self._family_moved.wait()
             log.info("nl80211 moved in the kernel, opening it again")
             pump.close()
 

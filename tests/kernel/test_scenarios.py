@@ -31,6 +31,7 @@ def await_presence(
 def test_four_meet(met: Lab, daemon: Daemon) -> None:
     assert len(daemon.rows()) == 12
     assert {row["presence"] for row in daemon.rows().values()} == {"present"}
+    assert "opening it again" not in daemon.process.output
 
 
 def test_one_leaves_and_returns(met: Lab, daemon: Daemon) -> None:
