@@ -1,6 +1,7 @@
 """The host's hand on the medium: changes links between radios while an experiment runs."""
 
 import json
+import signal
 import time
 from types import TracebackType
 from typing import Any, Self
@@ -44,7 +45,8 @@ class Air:
         traceback: TracebackType | None,
     ) -> None:
         if self._process is not None:
-            self._process.kill()
+            # Its socket being closed is all that matters: the kernel carries frames again.
+            self._process.kill(signal.SIGKILL)
             self._process.wait(STOP_TIMEOUT_S)
 
     def link(
