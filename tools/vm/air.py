@@ -1,18 +1,22 @@
 """The host's hand on the medium: changes links between radios while an experiment runs."""
 
 import json
+import shlex
 import signal
 import time
 from types import TracebackType
 from typing import Any, Self
 
 from tools.vm.guest.links import Links
-from tools.vm.guest.medium import write_whole
 from tools.vm.machine import Machine, MachineError, Process
 
 EFFECT_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
 POLL_INTERVAL_S = 0.02
+# In the guest's own memory. A file that the host replaces is nothing for a guest that reads it
+# again and again: Linux 6.12, where the size of such a file over 9p is not the one it remembers,
+# repeats the read for ever, deaf to every signal.
+DIRECTORY = "/run/air"
 
 
 class Air:
@@ -24,16 +28,16 @@ class Air:
     def __init__(self, machine: Machine, seed: int = 0, name: str = "links") -> None:
         self._machine = machine
         self._seed = seed
-        self._file = machine.output / name
-        self._report = machine.output / f"{name}.report"
+        self._name = name
+        self._file = f"{DIRECTORY}/{name}"
         self._rules: list[str] = []
         self._process: Process | None = None
 
     def __enter__(self) -> Self:
-        self._report.unlink(missing_ok=True)
-        write_whole(self._file, "")
+        self._machine.run(f"rm -rf {self._file}*; mkdir -p {DIRECTORY}", check=True)
+        self._write()
         self._process = self._machine.spawn(
-            ["medium", "--seed", str(self._seed), str(self._file)], log=f"{self._file.name}.log"
+            ["medium", "--seed", str(self._seed), self._file], log=f"{self._name}.log"
         )
         self._settle()
         return self
@@ -64,7 +68,7 @@ class Air:
         rule = " ".join([str(sender), "=" if both_ways else ">", str(receiver), *words])
         Links.parse(rule)
         self._rules.append(rule)
-        write_whole(self._file, "".join(f"{line}\n" for line in self._rules))
+        self._write()
         self._settle()
 
     def frames(self) -> dict[str, dict[str, int]]:
@@ -72,16 +76,25 @@ class Air:
         counted: dict[str, dict[str, int]] = self._status()["frames"]
         return counted
 
+    def _text(self) -> str:
+        return "".join(f"{line}\n" for line in self._rules)
+
+    def _write(self) -> None:
+        fresh = shlex.quote(f"{self._file}.new")
+        content = shlex.quote(self._text())
+        self._machine.run(f"printf %s {content} > {fresh}; mv {fresh} {self._file}", check=True)
+
     def _status(self) -> dict[str, Any]:
-        status: dict[str, Any] = json.loads(self._report.read_text())
+        """What the medium last reported; empty before its first report."""
+        report = self._machine.run(["cat", f"{self._file}.report"])
+        status: dict[str, Any] = json.loads(report.stdout or "{}")
         return status
 
     def _settle(self) -> None:
         deadline = time.monotonic() + EFFECT_TIMEOUT_S
-        wanted = self._file.read_text()
-        while not self._report.exists() or self._status()["links"] != wanted:
+        while self._status().get("links") != self._text():
             if self._process is not None and self._process.poll() is not None:
                 raise MachineError(f"the medium has ended: {self._process.output.strip()}")
             if time.monotonic() > deadline:
-                raise MachineError(f"the medium did not take up {wanted!r}")
+                raise MachineError(f"the medium did not take up {self._text()!r}")
             time.sleep(POLL_INTERVAL_S)
