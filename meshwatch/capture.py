@@ -14,9 +14,12 @@ from dataclasses import dataclass, field
 from meshwatch import codec, netlink, records
 from meshwatch.look import TYPES
 from meshwatch.model import (
+    InterfaceType,
+)
+from meshwatch.nl80211 import CMD_GET_STATION, FAMILY
+from meshwatch.observations import (
     InterfaceDeleted,
     InterfaceSeen,
-    InterfaceType,
     LinkSeen,
     Observation,
     Settled,
@@ -27,7 +30,6 @@ from meshwatch.model import (
     StationSeen,
     StationsSwept,
 )
-from meshwatch.nl80211 import CMD_GET_STATION, FAMILY
 from meshwatch.records import FamilyInfo, InterfaceInfo, Kind, Message
 from meshwatch.rtnetlink import AF_UNSPEC, IFF_LOWER_UP, IFF_UP, RTM_DELLINK, RTM_NEWLINK
 

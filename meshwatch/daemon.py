@@ -14,7 +14,13 @@ from meshwatch import __version__, protocol, systemd
 from meshwatch.bus import Bus
 from meshwatch.config import Config, ConfigError, load
 from meshwatch.feed import Feed
-from meshwatch.model import Change, Observation, SourceState
+from meshwatch.model import (
+    Change,
+)
+from meshwatch.observations import (
+    Observation,
+    SourceState,
+)
 from meshwatch.pcap import MalformedCapture
 from meshwatch.playback import Playback
 from meshwatch.recording import RecordingFailed

@@ -18,6 +18,8 @@ from meshwatch.model import (
     Presence,
     Readings,
     Reason,
+)
+from meshwatch.observations import (
     Station,
     StationField,
 )

@@ -13,8 +13,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from meshwatch.model import InterfaceSeen, InterfaceType, Station, StationField, StationSeen
+from meshwatch.model import (
+    InterfaceType,
+)
 from meshwatch.netlink import Request
+from meshwatch.observations import (
+    InterfaceSeen,
+    Station,
+    StationField,
+    StationSeen,
+)
 from meshwatch.records import InterfaceInfo, Message
 
 _GENERATION = int(StationField.GENERATION)  # arithmetic with an IntFlag takes a microsecond

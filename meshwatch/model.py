@@ -1,4 +1,4 @@
-"""The nouns: what was observed, what a neighbor is, what changed; frozen, without behavior.
+"""The nouns: what a neighbor is and what changed; frozen, without behavior.
 
 Inside meshwatch a time is an integer number of nanoseconds on CLOCK_MONOTONIC (in a replay,
 on the recording's clock), named ``now`` or ``*_ns``. A hardware address is lower-case hex with
@@ -7,7 +7,7 @@ colons. What is unknown is ``None``, never a magic number.
 
 from __future__ import annotations
 
-from enum import IntEnum, IntFlag, StrEnum
+from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -31,6 +31,13 @@ class Reason(StrEnum):
     CANDIDATE = "candidate"  # seen by a user-space peering manager, not yet a station
     CLOSED = "closed"  # the link went down, the station still gives signs of life
     BLOCKED = "blocked"  # blocked by the administrator
+    OTHER_MESH = "other_mesh"  # its mesh ID is not ours
+    INCOMPATIBLE = "incompatible"  # path selection, metric or synchronization are not ours
+    SECURITY = "security"  # one of us demands authentication, the other does not
+    FULL = "full"  # it accepts no further peers
+    PATH = "path"  # reached through the mesh: a path is active, or a proxy stands for it
+    EXPIRED = "expired"  # the path was not used for a while and expired; not known to be broken
+    UNREACHABLE = "unreachable"  # path discovery failed
     SILENT = "silent"  # no sign of life for longer than is usual
     DELETED = "deleted"  # the kernel deleted the station
     ABSENT = "absent"  # a complete look did not find the station
@@ -51,6 +58,32 @@ class Plink(IntEnum):
     BLOCKED = 6
 
 
+class Proximity(StrEnum):
+    """How a neighbor is reached."""
+
+    DIRECT = "direct"  # in radio range
+    MESH = "mesh"  # through other mesh stations
+    PROXIED = "proxied"  # behind a mesh gate, outside the mesh
+
+
+class Proof(StrEnum):
+    """What a verdict rests on."""
+
+    LOOK = "look"  # the kernel's station entry
+    EVENT = "event"  # the kernel's event
+    BEACON = "beacon"  # a beacon on the air
+    PROBE = "probe"  # a link probe, acknowledged by the neighbor's radio or not
+    POKE = "poke"  # datagrams of the agent that drew no sign of life
+    PATH = "path"  # the kernel's path table
+
+
+class OneSided(StrEnum):
+    """Who of two believes in a link in which the other does not."""
+
+    OURS = "ours"  # we have the link established, the neighbor counts no peer
+    THEIRS = "theirs"  # we lost the link, the neighbor still counts as many peers as before
+
+
 class InterfaceType(StrEnum):
     """The two interface types whose stations are neighbors (``enum nl80211_iftype``)."""
 
@@ -65,216 +98,6 @@ class PowerMode(IntEnum):
     ACTIVE = 1
     LIGHT_SLEEP = 2
     DEEP_SLEEP = 3
-
-
-class StationField(IntFlag):
-    """Presence bits of :class:`Station`; bit n-1 belongs to the n-th field after ``present``."""
-
-    INACTIVE_MS = 1 << 0
-    CONNECTED_S = 1 << 1
-    RX_BYTES = 1 << 2
-    TX_BYTES = 1 << 3
-    RX_PACKETS = 1 << 4
-    TX_PACKETS = 1 << 5
-    TX_RETRIES = 1 << 6
-    TX_FAILED = 1 << 7
-    RX_DROP_MISC = 1 << 8
-    BEACON_RX = 1 << 9
-    BEACON_LOSS = 1 << 10
-    EXPECTED_THROUGHPUT_KBPS = 1 << 11
-    AIRTIME_METRIC = 1 << 12
-    AIRTIME_WEIGHT = 1 << 13
-    RX_DURATION_US = 1 << 14
-    TX_DURATION_US = 1 << 15
-    T_OFFSET_US = 1 << 16
-    ASSOC_AT_BOOTTIME_NS = 1 << 17
-    SIGNAL_DBM = 1 << 18
-    SIGNAL_AVG_DBM = 1 << 19
-    BEACON_SIGNAL_AVG_DBM = 1 << 20
-    ACK_SIGNAL_DBM = 1 << 21
-    ACK_SIGNAL_AVG_DBM = 1 << 22
-    PLINK = 1 << 23
-    LLID = 1 << 24
-    PLID = 1 << 25
-    LOCAL_PM = 1 << 26
-    PEER_PM = 1 << 27
-    NONPEER_PM = 1 << 28
-    CONNECTED_TO_GATE = 1 << 29
-    CONNECTED_TO_AS = 1 << 30
-    FLAGS_MASK = 1 << 31
-    FLAGS_SET = 1 << 32
-    TX_RATE_KBPS = 1 << 33
-    TX_RATE_MCS = 1 << 34
-    TX_RATE_NSS = 1 << 35
-    TX_RATE_WIDTH_MHZ = 1 << 36
-    TX_RATE_FLAGS = 1 << 37
-    RX_RATE_KBPS = 1 << 38
-    RX_RATE_MCS = 1 << 39
-    RX_RATE_NSS = 1 << 40
-    RX_RATE_WIDTH_MHZ = 1 << 41
-    RX_RATE_FLAGS = 1 << 42
-    GENERATION = 1 << 43
-
-
-class Station(NamedTuple):
-    """One station as the kernel described it (``enum nl80211_sta_info``).
-
-    A field's value means something only if its bit is set in ``present``
-    (:class:`StationField`); otherwise it is 0. The order is that of ``struct mw_station``.
-    """
-
-    present: int
-    inactive_ms: int
-    connected_s: int
-    rx_bytes: int
-    tx_bytes: int
-    rx_packets: int
-    tx_packets: int
-    tx_retries: int
-    tx_failed: int
-    rx_drop_misc: int
-    beacon_rx: int
-    beacon_loss: int
-    expected_throughput_kbps: int
-    airtime_metric: int
-    airtime_weight: int
-    rx_duration_us: int
-    tx_duration_us: int
-    t_offset_us: int
-    assoc_at_boottime_ns: int
-    signal_dbm: int
-    signal_avg_dbm: int
-    beacon_signal_avg_dbm: int
-    ack_signal_dbm: int
-    ack_signal_avg_dbm: int
-    plink: int
-    llid: int
-    plid: int
-    local_pm: int
-    peer_pm: int
-    nonpeer_pm: int
-    connected_to_gate: int
-    connected_to_as: int
-    flags_mask: int
-    flags_set: int
-    tx_rate_kbps: int
-    tx_rate_mcs: int
-    tx_rate_nss: int
-    tx_rate_width_mhz: int
-    tx_rate_flags: int
-    rx_rate_kbps: int
-    rx_rate_mcs: int
-    rx_rate_nss: int
-    rx_rate_width_mhz: int
-    rx_rate_flags: int
-    generation: int
-
-
-# ---- observations: what a conversation learned from bytes --------------------------------------
-
-
-class StationSeen(Struct, frozen=True, gc=False):
-    """A dump or a look at one station described it."""
-
-    ifindex: int
-    address: str
-    station: Station
-
-
-class StationDeleted(Struct, frozen=True, gc=False):
-    """The kernel deleted the station (NL80211_CMD_DEL_STATION): authoritative."""
-
-    ifindex: int
-    address: str
-
-
-class StationsSwept(Struct, frozen=True):
-    """A complete, uninterrupted dump of an interface, begun after the newest event, ended.
-
-    Stations of that interface that are not in ``addresses`` no longer exist.
-    """
-
-    ifindex: int
-    addresses: frozenset[str]
-
-
-class CandidateSeen(Struct, frozen=True, gc=False):
-    """A beacon of a possible peer, told to a user-space peering manager
-    (NL80211_CMD_NEW_PEER_CANDIDATE)."""
-
-    ifindex: int
-    address: str
-    signal_dbm: int | None = None
-
-
-class InterfaceSeen(Struct, frozen=True, gc=False):
-    """nl80211 described an interface; ``type`` is None when it is neither mesh nor IBSS."""
-
-    ifindex: int
-    name: str
-    type: InterfaceType | None
-    wiphy: int
-    address: str
-    frequency_mhz: int | None = None
-
-
-class InterfaceDeleted(Struct, frozen=True, gc=False):
-    """nl80211 deleted an interface (NL80211_CMD_DEL_INTERFACE), or rtnetlink its link."""
-
-    ifindex: int
-
-
-class InterfacesSwept(Struct, frozen=True):
-    """A complete dump of all interfaces ended; those not in ``ifindexes`` no longer exist."""
-
-    ifindexes: frozenset[int]
-
-
-class LinkSeen(Struct, frozen=True, gc=False):
-    """rtnetlink described a network device: ``up`` as configured, ``running`` with carrier
-    (for a mesh point: it has joined)."""
-
-    ifindex: int
-    name: str
-    up: bool
-    running: bool
-
-
-class SourceState(Struct, frozen=True, gc=False):
-    """A source of observations failed (``failure`` says why) or works again (None)."""
-
-    source: str
-    failure: str | None = None
-
-
-class Settled(Struct, frozen=True, gc=False):
-    """A source has looked at everything once since it began or last failed: what the table
-    holds of it is complete."""
-
-    source: str
-
-
-class Deaf(Struct, frozen=True, gc=False):
-    """A source could not hear from ``since_ns`` until now (overrun, suspend, starved process):
-    silence in that span is ours, not the neighbors'."""
-
-    source: str
-    since_ns: int
-
-
-Observation = (
-    StationSeen
-    | StationDeleted
-    | StationsSwept
-    | CandidateSeen
-    | InterfaceSeen
-    | InterfaceDeleted
-    | InterfacesSwept
-    | LinkSeen
-    | SourceState
-    | Settled
-    | Deaf
-)
 
 
 # ---- rows: what the table holds and publishes ---------------------------------------------------
@@ -299,6 +122,12 @@ class Readings(Struct, frozen=True, gc=False, kw_only=True):
     signal_avg_dbm: int | None = None
     ack_signal_dbm: int | None = None
     airtime_metric: int | None = None  # 802.11s airtime, 1 = 0.01 TU; None = never measured
+    measured_ns: int | None = None  # when traffic last moved metric, throughput and tx rate
+    beacon_interval_tu: int | None = None  # as the neighbor says, or as learned
+    loss_percent: int | None = None  # of its beacons, as of late
+    peers: int | None = None  # how many it counts, at most 63
+    path_metric: int | None = None
+    path_changes: int | None = None
     expected_throughput_kbps: int | None = None
     tx_rate_kbps: int | None = None
     rx_rate_kbps: int | None = None
@@ -315,8 +144,17 @@ class Readings(Struct, frozen=True, gc=False, kw_only=True):
     nonpeer_pm: PowerMode | None = None
 
 
+class Evidence(Struct, frozen=True, gc=False, kw_only=True):
+    """What a verdict rests on, as of when it was drawn."""
+
+    proof: Proof
+    silence_ms: int | None = None  # since the last sign of life, our deafness not counted
+    missed: int | None = None  # beacons that should have come in that time
+    unanswered: int | None = None  # probes or pokes in that time that drew nothing
+
+
 class Neighbor(Struct, frozen=True, gc=False, kw_only=True):
-    """One machine in radio range. Every field but ``readings`` is news."""
+    """One machine in radio range or beyond. Every field but ``readings`` is news."""
 
     ifindex: int
     interface: str
@@ -325,7 +163,8 @@ class Neighbor(Struct, frozen=True, gc=False, kw_only=True):
     reason: Reason
     since_ns: int  # when ``presence`` became what it is
     first_heard_ns: int  # when the row came into the table
-    proximity: str = "direct"
+    evidence: Evidence | None = None
+    proximity: Proximity = Proximity.DIRECT
     plink: Plink | None = None  # None: IBSS, which has no peer links
     llid: int | None = None
     plid: int | None = None
@@ -333,6 +172,14 @@ class Neighbor(Struct, frozen=True, gc=False, kw_only=True):
     authentication_server: bool | None = None  # says it is connected to an AS
     authenticated: bool | None = None
     mfp: bool | None = None  # management frame protection
+    security: str | None = None  # "open", "sae" or "802.1x"; None: not known
+    mesh_id: str | None = None  # as its beacons say, undecodable bytes escaped
+    accepting: bool | None = None  # it accepts additional peers
+    one_sided: OneSided | None = None
+    next_hop: str | None = None  # of the path, if it is not the neighbor itself
+    hop_count: int | None = None
+    proxy: str | None = None  # the mesh station through which a proxied one is reached
+    bouncing: bool = False  # its news is held back: it came and went too often
     readings: Readings
 
     @property
@@ -352,6 +199,9 @@ class Interface(Struct, frozen=True, gc=False, kw_only=True):
     up: bool  # administratively up
     running: bool  # has joined: the device has carrier
     frequency_mhz: int | None = None
+    mesh_id: str | None = None  # as our own beacons say, heard by a tap
+    beacon_interval_tu: int | None = None  # likewise
+    gates: tuple[str, ...] = ()  # present neighbors that say they are connected to a gate
 
     @property
     def key(self) -> Key:
@@ -386,3 +236,4 @@ class Change(Struct, frozen=True, gc=False):
     new: Row | None
     news: bool = True
     reason: Reason | None = None
+    evidence: Evidence | None = None  # of a removal

@@ -23,7 +23,9 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
-from meshwatch.model import SourceState
+from meshwatch.observations import (
+    SourceState,
+)
 
 NLMSG_ERROR = 2
 NLMSG_DONE = 3

@@ -20,7 +20,8 @@ from collections.abc import Iterable
 
 from meshwatch import codec
 from meshwatch.look import INTERFACES, Findings, Look
-from meshwatch.model import (
+from meshwatch.netlink import Buffer, Exchange, Health, Request
+from meshwatch.observations import (
     CandidateSeen,
     Deaf,
     InterfaceDeleted,
@@ -31,7 +32,6 @@ from meshwatch.model import (
     StationDeleted,
     StationsSwept,
 )
-from meshwatch.netlink import Buffer, Exchange, Health, Request
 from meshwatch.pace import MS_NS, POLL_NS, Pace, Spells
 from meshwatch.records import CandidateInfo, FamilyInfo, Kind, Message, decode
 

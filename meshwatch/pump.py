@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from meshwatch.kernel import Channel
-from meshwatch.model import Observation
+from meshwatch.observations import (
+    Observation,
+)
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,9 @@ from struct import Struct
 from typing import NamedTuple
 
 from meshwatch._csrc import ffi, lib
-from meshwatch.model import Station
+from meshwatch.observations import (
+    Station,
+)
 
 Buffer = bytes | bytearray | memoryview
 

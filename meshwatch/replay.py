@@ -12,8 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from meshwatch.capture import CapturedNl80211, CapturedRtnetlink
-from meshwatch.model import Change, Observation
+from meshwatch.model import (
+    Change,
+)
 from meshwatch.nl80211 import Nl80211
+from meshwatch.observations import (
+    Observation,
+)
 from meshwatch.recording import Packet, Recording
 from meshwatch.rtnetlink import Rtnetlink
 from meshwatch.table import Table

@@ -11,13 +11,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from meshwatch import codec
-from meshwatch.model import (
-    Deaf,
-    InterfaceDeleted,
-    LinkSeen,
-    Observation,
-    Settled,
-)
 from meshwatch.netlink import (
     NLM_F_MULTI,
     NLMSG_DONE,
@@ -31,6 +24,13 @@ from meshwatch.netlink import (
     error_of,
     header,
     split,
+)
+from meshwatch.observations import (
+    Deaf,
+    InterfaceDeleted,
+    LinkSeen,
+    Observation,
+    Settled,
 )
 from meshwatch.pace import MS_NS, Pace
 

@@ -8,8 +8,11 @@ from collections.abc import Callable, Iterable
 
 from meshwatch import kernel
 from meshwatch.kernel import Channels, FamilyAbsent
-from meshwatch.model import Observation, SourceState
 from meshwatch.nl80211 import Nl80211
+from meshwatch.observations import (
+    Observation,
+    SourceState,
+)
 from meshwatch.pump import Pump, Tee
 from meshwatch.rtnetlink import Rtnetlink
 

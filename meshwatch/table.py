@@ -13,22 +13,24 @@ from msgspec.structs import replace
 
 from meshwatch.link import Hearing, Link
 from meshwatch.model import (
-    CandidateSeen,
     Change,
-    Deaf,
     Interface,
-    InterfaceDeleted,
-    InterfaceSeen,
-    InterfacesSwept,
     Key,
-    LinkSeen,
     Neighbor,
-    Observation,
     Readings,
     Reason,
     Row,
-    Settled,
     Source,
+)
+from meshwatch.observations import (
+    CandidateSeen,
+    Deaf,
+    InterfaceDeleted,
+    InterfaceSeen,
+    InterfacesSwept,
+    LinkSeen,
+    Observation,
+    Settled,
     SourceState,
     StationDeleted,
     StationSeen,

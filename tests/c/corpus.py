@@ -14,7 +14,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from meshwatch.model import Station
+from meshwatch.observations import (
+    Station,
+)
 from meshwatch.pcap import CaptureFile
 from meshwatch.records import FamilyInfo, Kind, Message, PathInfo, decode
 

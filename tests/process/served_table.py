@@ -12,11 +12,13 @@ from typing import Self
 from meshwatch import protocol
 from meshwatch.feed import Feed
 from meshwatch.model import (
-    InterfaceSeen,
     InterfaceType,
+    Plink,
+)
+from meshwatch.observations import (
+    InterfaceSeen,
     LinkSeen,
     Observation,
-    Plink,
     Settled,
     Station,
     StationDeleted,

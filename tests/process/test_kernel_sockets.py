@@ -18,7 +18,11 @@ import pytest
 
 from meshwatch import codec, kernel
 from meshwatch.kernel import Channel, FamilyAbsent
-from meshwatch.model import LinkSeen, Observation, Settled
+from meshwatch.observations import (
+    LinkSeen,
+    Observation,
+    Settled,
+)
 from meshwatch.records import FamilyInfo, Kind, Message, decode
 from meshwatch.rtnetlink import Rtnetlink
 
@@ -148,7 +152,7 @@ def test_links_come_and_go_in_the_namespace_of_the_process() -> None:
     script = """
 import asyncio, subprocess, sys
 from meshwatch import kernel
-from meshwatch.model import InterfaceDeleted, LinkSeen
+from meshwatch.observations import (InterfaceDeleted, LinkSeen,)
 from meshwatch.rtnetlink import Rtnetlink
 from tests.process.test_kernel_sockets import Settled, converse
 channels = asyncio.run(kernel.open_rtnetlink())

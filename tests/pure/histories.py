@@ -8,16 +8,18 @@ from typing import NamedTuple
 from hypothesis import strategies as st
 
 from meshwatch.model import (
-    CandidateSeen,
     Change,
+    InterfaceType,
+    Plink,
+)
+from meshwatch.observations import (
+    CandidateSeen,
     Deaf,
     InterfaceDeleted,
     InterfaceSeen,
     InterfacesSwept,
-    InterfaceType,
     LinkSeen,
     Observation,
-    Plink,
     Settled,
     SourceState,
     StationDeleted,

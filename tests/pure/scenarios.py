@@ -9,15 +9,17 @@ from msgspec.structs import replace
 from meshwatch.model import (
     Change,
     Interface,
-    InterfaceSeen,
     InterfaceType,
     Key,
     Neighbor,
-    Observation,
     Plink,
     Readings,
     Row,
     Source,
+)
+from meshwatch.observations import (
+    InterfaceSeen,
+    Observation,
     Station,
     StationField,
     StationSeen,

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[2] / "meshwatch"
 LAYERS: dict[str, int] = {}
 for level, names in enumerate(
     [
-        "__init__ model",
+        "__init__ model observations",
         "link table feed",
         "codec records netlink pace look nl80211 rtnetlink capture protocol pcap recording replay",
         "kernel bus server",

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from meshwatch.link import Hearing, Link
-from meshwatch.model import InterfaceType, Plink, PowerMode, Readings, Station
+from meshwatch.model import (
+    InterfaceType,
+    Plink,
+    PowerMode,
+    Readings,
+)
+from meshwatch.observations import (
+    Station,
+)
 from tests.pure.scenarios import MESH0, MS, PEER, SECOND, station
 
 BEACON_MS = 1024

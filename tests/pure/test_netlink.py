@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshwatch.model import SourceState
 from meshwatch.netlink import ANSWER_TIMEOUT_NS, Exchange, Health, error_of, header, split
+from meshwatch.observations import (
+    SourceState,
+)
 from tests.pure import kernel_bytes as k
 
 

@@ -11,22 +11,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshwatch.model import (
+    InterfaceType,
+    Plink,
+)
+from meshwatch.nl80211 import Nl80211
+from meshwatch.observations import (
     CandidateSeen,
     Deaf,
     InterfaceDeleted,
     InterfaceSeen,
     InterfacesSwept,
-    InterfaceType,
     LinkSeen,
     Observation,
-    Plink,
     Settled,
     SourceState,
     StationDeleted,
     StationSeen,
     StationsSwept,
 )
-from meshwatch.nl80211 import Nl80211
 from meshwatch.records import Kind, decode
 from tests.pure import kernel_bytes as k
 from tests.pure.kernel_bytes import MESH0, A, B, C

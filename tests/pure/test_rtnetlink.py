@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshwatch.model import Deaf, InterfaceDeleted, LinkSeen, Observation, Settled, SourceState
+from meshwatch.observations import (
+    Deaf,
+    InterfaceDeleted,
+    LinkSeen,
+    Observation,
+    Settled,
+    SourceState,
+)
 from meshwatch.rtnetlink import Rtnetlink
 from tests.pure import kernel_bytes as k
 from tests.pure.turns import MS, Turns

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from meshwatch.model import (
-    CandidateSeen,
     Change,
-    Deaf,
     InterfaceType,
-    LinkSeen,
     Neighbor,
     Plink,
     Presence,
+)
+from meshwatch.observations import (
+    CandidateSeen,
+    Deaf,
+    LinkSeen,
     StationSeen,
     StationsSwept,
 )

@@ -6,16 +6,18 @@ import pytest
 
 from meshwatch.model import (
     Interface,
-    InterfaceDeleted,
-    InterfacesSwept,
     InterfaceType,
     Key,
-    LinkSeen,
-    Observation,
     Plink,
     Presence,
-    Settled,
     Source,
+)
+from meshwatch.observations import (
+    InterfaceDeleted,
+    InterfacesSwept,
+    LinkSeen,
+    Observation,
+    Settled,
     SourceState,
     StationDeleted,
     StationSeen,

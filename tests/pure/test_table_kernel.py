@@ -10,10 +10,12 @@ import pytest
 
 from meshwatch.link import BEACON_INTERVAL_NS, DEPARTED_AFTER_NS, QUIET_AFTER_NS
 from meshwatch.model import (
+    Plink,
+)
+from meshwatch.observations import (
     CandidateSeen,
     LinkSeen,
     Observation,
-    Plink,
     StationDeleted,
     StationSeen,
     StationsSwept,

@@ -13,16 +13,18 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 from meshwatch.link import DEPARTED_AFTER_NS, QUIET_AFTER_NS
 from meshwatch.model import (
     Change,
-    Deaf,
-    InterfaceSeen,
-    InterfacesSwept,
     InterfaceType,
     Key,
     Neighbor,
-    Observation,
     Plink,
     Presence,
     Row,
+)
+from meshwatch.observations import (
+    Deaf,
+    InterfaceSeen,
+    InterfacesSwept,
+    Observation,
     StationSeen,
     StationsSwept,
 )

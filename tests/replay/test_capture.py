@@ -11,11 +11,13 @@ import pytest
 
 from meshwatch.capture import CapturedNl80211, CapturedRtnetlink
 from meshwatch.model import (
+    InterfaceType,
+    Neighbor,
+)
+from meshwatch.observations import (
     InterfaceDeleted,
     InterfaceSeen,
-    InterfaceType,
     LinkSeen,
-    Neighbor,
     Observation,
     Settled,
     SourceState,

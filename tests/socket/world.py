@@ -12,12 +12,14 @@ from meshwatch import protocol
 from meshwatch.client import Following, NeighborKey, Resynchronised
 from meshwatch.feed import Feed
 from meshwatch.model import (
-    InterfaceSeen,
     InterfaceType,
-    LinkSeen,
     Neighbor,
-    Observation,
     Plink,
+)
+from meshwatch.observations import (
+    InterfaceSeen,
+    LinkSeen,
+    Observation,
     Settled,
     Station,
     StationDeleted,

@@ -22,8 +22,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from meshwatch import kernel  # noqa: E402 - needs the path above
-from meshwatch.model import Observation, StationSeen, StationsSwept  # noqa: E402
 from meshwatch.nl80211 import Nl80211  # noqa: E402
+from meshwatch.observations import Observation, StationSeen, StationsSwept  # noqa: E402
 from meshwatch.records import Drain, decode  # noqa: E402
 from meshwatch.table import Table  # noqa: E402
 from tests.pure import kernel_bytes as k  # noqa: E402

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from time import perf_counter_ns
 
 from meshwatch.model import (
-    InterfaceSeen,
     InterfaceType,
-    Observation,
     Plink,
+)
+from meshwatch.observations import (
+    InterfaceSeen,
+    Observation,
     Station,
     StationField,
     StationSeen,
