@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT))
 
 from pyroute2.netlink.nl80211 import nl80211cmd  # noqa: E402 - needs the path above
 
-from meshwatch.model import Station  # noqa: E402
+from meshwatch.observations import Station  # noqa: E402
 from meshwatch.records import decode  # noqa: E402
 
 FAMILY = 32
