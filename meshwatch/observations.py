@@ -118,6 +118,14 @@ class Station(NamedTuple):
     generation: int
 
 
+class Monitor(Struct, frozen=True, gc=False):
+    """A monitor interface of ours, on which a tap hears the frames of its radio."""
+
+    ifindex: int
+    name: str
+    wiphy: int
+
+
 # ---- observations: what a conversation learned from bytes --------------------------------------
 
 
