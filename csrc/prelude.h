@@ -1,3 +1,4 @@
 /* prelude.h - what the module that cffi writes includes. */
 #include "drain.h"
 #include "nl80211.h"
+#include "tap.h"

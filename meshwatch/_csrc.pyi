@@ -20,6 +20,17 @@ class Datagrams(CData):
     more: int
     lengths: CData
 
+class Frames(CData):
+    """``struct mw_tapped``."""
+
+    slots: int
+    drops: int
+    truncated: int
+    error: int
+    more: int
+    lengths: CData
+    realtime_ns: CData
+
 class CType:
     """A C type."""
 
@@ -39,6 +50,8 @@ class FFI:
     @overload
     def new(self, ctype: Literal["struct mw_drained *"]) -> Datagrams: ...
     @overload
+    def new(self, ctype: Literal["struct mw_tapped *"]) -> Frames: ...
+    @overload
     def new(self, ctype: Literal["struct mw_message[]"], init: int) -> CData: ...
     def from_buffer(
         self, data: bytes | bytearray | memoryview | mmap, /, *, require_writable: bool = ...
@@ -54,11 +67,15 @@ class Lib:
     """The functions and enumerators of the headers."""
 
     MW_SLOTS_MAX: int
+    MW_TAP_SLOTS_MAX: int
     def mw_decode(
         self, data: CData, size: int, start: int, family: int, records: CData, capacity: int, /
     ) -> int: ...
     def mw_reason_text(self, reason: int, /) -> CData: ...
     def mw_drain(
+        self, fd: int, buffer: CData, slot_size: int, slots: int, out: CData, /
+    ) -> None: ...
+    def mw_tap_drain(
         self, fd: int, buffer: CData, slot_size: int, slots: int, out: CData, /
     ) -> None: ...
 
