@@ -5,7 +5,7 @@ Everything is read in host byte order, as netlink writes it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from mmap import mmap
 from struct import Struct
@@ -233,6 +233,7 @@ class Drained(NamedTuple):
     aliens: int  # datagrams that other programs sent, dropped
     error: int  # errno that ended it, 0: the socket is empty or ``more``
     more: bool  # the buffer is full: drain again
+    times_ns: Sequence[int] = ()  # when each was received, CLOCK_MONOTONIC; () if not known
 
 
 class Drain:

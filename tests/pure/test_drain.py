@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from meshwatch.records import Drain
+from meshwatch.records import Drain, Drained
 
 NETLINK_ROUTE, NETLINK_USERSOCK, NETLINK_GENERIC = 0, 2, 16
 RTM_GETLINK, RTM_NEWLINK = 18, 16
@@ -51,7 +51,7 @@ def sequence_numbers(datagrams: list[memoryview]) -> list[int]:
 
 def test_nothing_there(kernel: socket.socket) -> None:
     """An empty socket gives nothing, at once."""
-    assert Drain(EVERYTHING).drain(kernel.fileno()) == ([], False, 0, 0, 0, False)
+    assert Drain(EVERYTHING).drain(kernel.fileno()) == Drained([], False, 0, 0, 0, False)
 
 
 def test_everything_in_order(kernel: socket.socket) -> None:
@@ -63,7 +63,7 @@ def test_everything_in_order(kernel: socket.socket) -> None:
     assert sequence_numbers(drained.datagrams) == list(range(10))
     assert {len(datagram) for datagram in drained.datagrams} == {36}
     assert all(datagram.readonly for datagram in drained.datagrams)
-    assert drained[1:] == (False, 0, 0, 0, False)
+    assert drained._replace(datagrams=[]) == Drained([], False, 0, 0, 0, False)
     assert drain.drain(kernel.fileno()).datagrams == []
 
 
@@ -117,7 +117,7 @@ def test_truncated(kernel: socket.socket) -> None:
     ask(kernel, 2)
     drained = Drain(EVERYTHING).drain(kernel.fileno())
     assert sequence_numbers(drained.datagrams) == [0, 2]
-    assert drained[1:] == (False, 1, 0, 0, False)
+    assert drained._replace(datagrams=[]) == Drained([], False, 1, 0, 0, False)
 
 
 def test_aliens_are_dropped_and_counted(kernel: socket.socket) -> None:
@@ -129,7 +129,7 @@ def test_aliens_are_dropped_and_counted(kernel: socket.socket) -> None:
         ask(kernel, 1)
         drained = Drain(EVERYTHING).drain(kernel.fileno())
     assert sequence_numbers(drained.datagrams) == [0, 1]
-    assert drained[1:] == (False, 0, 1, 0, False)
+    assert drained._replace(datagrams=[]) == Drained([], False, 0, 1, 0, False)
 
 
 def test_a_flood_of_aliens_does_not_hold_us(kernel: socket.socket) -> None:
@@ -138,7 +138,7 @@ def test_a_flood_of_aliens_does_not_hold_us(kernel: socket.socket) -> None:
         for _ in range(9):
             alien.sendto(bytes(16), (kernel.getsockname()[0], 0))
     drained = Drain(4 * SLOT_BYTES).drain(kernel.fileno())
-    assert drained == ([], False, 0, 4, 0, True)
+    assert drained == Drained([], False, 0, 4, 0, True)
 
 
 def test_other_errors_are_reported() -> None:
