@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from msgspec.structs import replace
+
 from meshwatch import codec, netlink, records
-from meshwatch.look import TYPES
+from meshwatch.look import interface_seen
 from meshwatch.model import (
     InterfaceType,
 )
@@ -30,7 +32,7 @@ from meshwatch.observations import (
     StationSeen,
     StationsSwept,
 )
-from meshwatch.records import FamilyInfo, InterfaceInfo, Kind, Message
+from meshwatch.records import FamilyInfo, Kind, Message
 from meshwatch.rtnetlink import AF_UNSPEC, IFF_LOWER_UP, IFF_UP, RTM_DELLINK, RTM_NEWLINK
 
 NLM_F_REQUEST = 0x1
@@ -89,7 +91,7 @@ class CapturedNl80211:
         self._names[observation.ifindex] = observation.name
         interface = self._interfaces.get(observation.ifindex)
         if interface is not None and interface.name != observation.name:
-            interface = _named(interface, observation.name)
+            interface = replace(interface, name=observation.name)
             self._interfaces[observation.ifindex] = interface
             self._renamed.append(interface)
 
@@ -212,19 +214,9 @@ class CapturedNl80211:
             yield StationSeen(ifindex, address, station)
 
     def _interface(self, message: Message) -> Iterator[Observation]:
-        info = message.body
-        if not isinstance(info, InterfaceInfo) or not message.ifindex:
-            return
-        seen = InterfaceSeen(
-            message.ifindex,
-            info.name,
-            TYPES.get(info.iftype),
-            info.wiphy,
-            info.address,
-            info.frequency_mhz,
-        )
-        self._interfaces[message.ifindex] = seen
-        yield seen
+        if (seen := interface_seen(message)) is not None:
+            self._interfaces[message.ifindex] = seen
+            yield seen
 
     # ---- the family -----------------------------------------------------------------------------
 
@@ -297,17 +289,6 @@ class CapturedRtnetlink:
                     up=bool(link.flags & IFF_UP),
                     running=bool(link.flags & IFF_LOWER_UP),
                 )
-
-
-def _named(interface: InterfaceSeen, name: str) -> InterfaceSeen:
-    return InterfaceSeen(
-        interface.ifindex,
-        name,
-        interface.type,
-        interface.wiphy,
-        interface.address,
-        interface.frequency_mhz,
-    )
 
 
 def _inferred_family(data: netlink.Buffer) -> int:

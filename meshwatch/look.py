@@ -27,7 +27,9 @@ from meshwatch.records import InterfaceInfo, Message
 
 _GENERATION = int(StationField.GENERATION)  # arithmetic with an IntFlag takes a microsecond
 
-TYPES = {1: InterfaceType.IBSS, 7: InterfaceType.MESH}  # enum nl80211_iftype
+# enum nl80211_iftype
+_TYPES = {1: InterfaceType.IBSS, 7: InterfaceType.MESH}
+_MONITOR = 6
 
 
 class Look(NamedTuple):
@@ -65,15 +67,9 @@ class Findings:
 
     def add_interface(self, message: Message, only: frozenset[str] | None) -> None:
         """A part described this interface; its type is of no interest if its name is not."""
-        info = message.body
-        if not isinstance(info, InterfaceInfo) or not message.ifindex:
-            return  # a P2P device has no network device
-        type_ = TYPES.get(info.iftype) if only is None or info.name in only else None
-        self.interfaces.append(
-            InterfaceSeen(
-                message.ifindex, info.name, type_, info.wiphy, info.address, info.frequency_mhz
-            )
-        )
+        found = interface_seen(message, only)
+        if found is not None:
+            self.interfaces.append(found)
 
     def spoil(self, deleted: str = "") -> None:
         """An event came that the look may not know of; it may have deleted an address."""
@@ -89,3 +85,19 @@ class Findings:
     def is_torn(self, request: Request[Findings]) -> bool:
         """Entries may be missing from the answers to ``request``."""
         return request.torn or len(self._generations) > 1
+
+
+def interface_seen(message: Message, only: frozenset[str] | None = None) -> InterfaceSeen | None:
+    """The interface that a message describes; ``only`` those of these names have a type."""
+    info = message.body
+    if not isinstance(info, InterfaceInfo) or not message.ifindex:
+        return None  # a P2P device has no network device
+    return InterfaceSeen(
+        message.ifindex,
+        info.name,
+        _TYPES.get(info.iftype) if only is None or info.name in only else None,
+        info.wiphy,
+        info.address,
+        info.frequency_mhz,
+        monitor=info.iftype == _MONITOR,
+    )

@@ -184,6 +184,16 @@ def test_others_than_the_named_interfaces_have_no_type() -> None:
     assert turns.at(1, k.station_event(k.DEL_STATION, A)) == []
 
 
+def test_a_monitor_is_seen_whatever_its_name() -> None:
+    turns = Turns(Nl80211(frozenset({"mesh0"})))
+    turns.at(0, k.family())
+    seq = seq_of(turns)
+    seen = turns.at(1, k.interface(9, "mon0", k.MONITOR, seq=seq, flags=k.MULTI), k.done(seq))
+    own = "42:00:00:00:00:00"
+    assert seen[0] == InterfaceSeen(9, "mon0", None, 0, own, monitor=True)
+    assert turns.asked == []  # it has no stations
+
+
 def test_a_p2p_device_is_no_interface() -> None:
     turns = Turns(Nl80211())
     turns.at(0, k.family())

@@ -240,6 +240,11 @@ def test_an_interface_comes_and_goes() -> None:
     assert observations[-1] == InterfaceDeleted(3)
 
 
+def test_a_monitor() -> None:
+    seen, *_ = hear([interface(NEW_INTERFACE, "mon0", 6)])
+    assert seen == InterfaceSeen(3, "mon0", None, 0, M1, monitor=True)
+
+
 def test_a_name_comes_late() -> None:
     conversation = CapturedNl80211(family=FAMILY)
     hear([station(M1)], conversation)
