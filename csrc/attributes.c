@@ -4,27 +4,6 @@
 #include <linux/netlink.h>
 #include <string.h>
 
-bool span_take(struct span *in, size_t size, struct span *out)
-{
-	if (size > in->left)
-		return false;
-	out->at = in->at;
-	out->left = size;
-	in->at += size;
-	in->left -= size;
-	return true;
-}
-
-bool span_take_into(struct span *in, void *to, size_t size)
-{
-	struct span bytes;
-
-	if (!span_take(in, size, &bytes))
-		return false;
-	memcpy(to, bytes.at, size);
-	return true;
-}
-
 void span_align(struct span *in, size_t size)
 {
 	struct span padding;

@@ -2,27 +2,13 @@
  * attributes.h - netlink attributes into C structs, through tables.
  *
  * A table says for an attribute's number what its payload looks like, where in a struct it
- * belongs and which bits tell that it was there. span_take() is the only function that advances
- * through the bytes, and the only one that compares a length with what is left.
+ * belongs and which bits tell that it was there.
  */
 #ifndef MESHWATCH_ATTRIBUTES_H
 #define MESHWATCH_ATTRIBUTES_H
 
 #include "nl80211.h"
-
-#include <stdbool.h>
-
-/* Bytes not yet read. */
-struct span {
-	const uint8_t *at;
-	size_t left;
-};
-
-/* Cuts the first size bytes off in; false, and nothing done, when there are not that many. */
-bool span_take(struct span *in, size_t size, struct span *out);
-
-/* Moves the first size bytes of in to an object of that size; nothing in a datagram is aligned. */
-bool span_take_into(struct span *in, void *to, size_t size);
+#include "span.h"
 
 /* After something of size bytes: skips what aligns to four. The last padding may be missing. */
 void span_align(struct span *in, size_t size);
