@@ -1,137 +1,146 @@
 """One neighbor's life: what each source says of it, and the verdict drawn from that.
 
-Evidence is kept per source: the kernel's station entry as last described, and the last beacon
-that a user-space peering manager was told of. :meth:`Link._verdict` is the only place where it
-is decided what they amount to.
+Evidence is kept per source: the kernel's station entry as last described, the last beacon that a
+tap heard or a user-space peering manager was told of, and what became of probes and pokes.
+:meth:`Link._verdict` is the only place where it is decided what they amount to.
 
-Silence is what the kernel measured, as of the moment it was asked; that nobody asked for a
-while is no silence. A sign of life can therefore be late, a departure never early.
+Silence counts only as of a moment when somebody looked: the kernel measured it, or the
+neighbor's radio left a probe unacknowledged. That nobody looked for a while is no silence, so a
+sign of life can be late here, a departure never early. How much silence is too much depends on
+the neighbor: on the interval of its beacons and on how it used to lose them.
 """
 
 from __future__ import annotations
 
+from meshwatch.account import Account
+from meshwatch.hearing import Hearing
+from meshwatch.means import Means, Probing
 from meshwatch.model import (
+    Evidence,
     InterfaceType,
-    Neighbor,
+    OneSided,
     Plink,
     PowerMode,
     Presence,
-    Readings,
+    Proof,
     Reason,
 )
-from meshwatch.observations import (
-    Station,
-    StationField,
-)
+from meshwatch.observations import Beacon, LookWanted, ProbeWanted, Question, Station, StationField
+from meshwatch.patience import DEPARTED_WHILE_PROBING, Patience
+from meshwatch.reach import Reach
+from meshwatch.sides import Sides
+from meshwatch.traffic import Traffic
 
 MS = 1_000_000  # ns
 
-#: 1000 TU, what mac80211 sends when nobody chose. In a mesh with shorter beacons silence grows
-#: the same way, a departure is only told later than it could be.
-BEACON_INTERVAL_NS = 1024 * MS
+UNANSWERED = 3  # probes or pokes that drew nothing make a departure
+POKED_MISSED = 3  # but pokes prove nothing, so as many beacons must be missing too
+_PROBE_GAP_NS = 10 * MS, 40 * MS  # between probes: a 32nd of the interval within these bounds
+_POKE_EFFECT_NS = 50 * MS  # by then it shows in the station entry
+_TICK_NS = 6 * MS  # the kernel counts inactivity in jiffies, of 1 to 10 ms, mostly 4
+_LOOK_ANSWER_NS, _PROBE_ANSWER_NS = 100 * MS, 250 * MS
+PROBE_BURST, PROBE_PERIOD_NS = 3, 60_000 * MS
+#: A radio that acknowledges but sends no beacons is on, and not in the mesh.
+_ACKNOWLEDGED_IN_VAIN = 4
 
-#: Three beacons may get lost, and the half is for a poll a second and the beacon's own delay.
-QUIET_AFTER_NS = BEACON_INTERVAL_NS * 7 // 2
-
-#: Eight beacons in a row get lost less than once per neighbor and day at 20 % loss (0.2 ** 8).
-DEPARTED_AFTER_NS = BEACON_INTERVAL_NS * 8
-
-#: A sign of life opens a new slot of reach when a beacon could have been due: beacons are
-#: delayed by a busy channel, and looks a second apart are a little shorter than an interval.
-_SLOT_NS = BEACON_INTERVAL_NS * 7 // 8
-_REACH_SLOTS = 16
-_REACH_MASK = (1 << _REACH_SLOTS) - 1
-
-# Plain integers: arithmetic on an IntFlag makes an object for every look at a bit.
-(
-    _INACTIVE, _CONNECTED, _RX_BYTES, _TX_BYTES, _RX_PACKETS, _TX_PACKETS, _TX_RETRIES,
-    _TX_FAILED, _BEACON_RX, _BEACON_LOSS, _THROUGHPUT, _AIRTIME, _SIGNAL, _SIGNAL_AVG,
-    _ACK_SIGNAL, _PLINK, _LLID, _PLID, _LOCAL_PM, _PEER_PM, _NONPEER_PM, _GATE, _AS,
-    _FLAGS, _TX_RATE, _RX_RATE,
-) = (
-    int(StationField[name])
-    for name in (
-        "INACTIVE_MS", "CONNECTED_S", "RX_BYTES", "TX_BYTES", "RX_PACKETS", "TX_PACKETS",
-        "TX_RETRIES", "TX_FAILED", "BEACON_RX", "BEACON_LOSS", "EXPECTED_THROUGHPUT_KBPS",
-        "AIRTIME_METRIC", "SIGNAL_DBM", "SIGNAL_AVG_DBM", "ACK_SIGNAL_DBM", "PLINK", "LLID",
-        "PLID", "LOCAL_PM", "PEER_PM", "NONPEER_PM", "CONNECTED_TO_GATE", "CONNECTED_TO_AS",
-        "FLAGS_SET", "TX_RATE_KBPS", "RX_RATE_KBPS",
-    )
-)  # fmt: skip
-_MFP = 1 << 4  # NL80211_STA_FLAG_MFP
-_AUTHENTICATED = 1 << 5  # NL80211_STA_FLAG_AUTHENTICATED
-
+_INACTIVE, _PLINK, _PEER_PM = (
+    int(StationField[name]) for name in ("INACTIVE_MS", "PLINK", "PEER_PM")
+)
 _PLINKS = {int(plink): plink for plink in Plink}
-_POWER_MODES = {int(mode): mode for mode in PowerMode}
-
-#: What mac80211 reports before the rate control has sent anything: 8192 bits at 1 Mb/s, or at
-#: HT MCS 8; and the metric of a link that cannot be used.
-_METRIC_UNMEASURED = frozenset({8193, 4819})
-_METRIC_INFINITE = 0xFFFFFFFF
-
-_NO_STATION = Station(*(0,) * len(Station._fields))
+_DOZING = (int(PowerMode.LIGHT_SLEEP), int(PowerMode.DEEP_SLEEP))
 
 _Verdict = tuple[Presence | None, Reason]
-
-
-class Hearing:
-    """When we could hear; the spans in which we were deaf count for nobody's silence."""
-
-    __slots__ = ("_spans", "_until_ns")
-
-    def __init__(self) -> None:
-        self._spans: list[tuple[int, int]] = []  # apart, ascending
-        self._until_ns = -1
-
-    def deaf(self, since_ns: int, until_ns: int) -> None:
-        """We could not hear between these two times; ``until_ns`` never decreases."""
-        if since_ns >= until_ns:
-            return
-        while self._spans and since_ns <= self._spans[-1][1]:
-            since_ns = min(since_ns, self._spans.pop()[0])
-        self._spans = [*self._spans[-_REACH_SLOTS:], (since_ns, until_ns)]
-        self._until_ns = until_ns
-
-    def between(self, start_ns: int, end_ns: int) -> int:
-        """For how many nanoseconds of this span we could hear."""
-        if start_ns >= self._until_ns:
-            return end_ns - start_ns
-        deaf = (min(end_ns, until) - max(start_ns, since) for since, until in self._spans)
-        return end_ns - start_ns - sum(max(0, span_ns) for span_ns in deaf)
 
 
 class Link:
     """What is known of one (ifindex, address), and what it amounts to.
 
     ``presence`` None: not to be shown; a station entry that the kernel keeps for half an hour
-    after the last sign of life is remembered, but is no neighbor.
+    after the last sign of life is remembered, but is no neighbor. ``ask_ns`` is when there is
+    something to ask (:meth:`ask`), None: never, as things are.
     """
 
     __slots__ = (
-        "_candidate_signal_dbm", "_ids", "_inactive_ms", "_life_ns", "_reach", "_silence_ns",
-        "_slot_ns", "_working", "address", "candidate_ns", "evidence_ns", "ifindex", "plink",
-        "presence", "readings", "reason", "since_ns", "station",
+        "_account",
+        "_acknowledged",
+        "_asked_look_ns",
+        "_asked_looks",
+        "_asked_probe_ns",
+        "_beacon_ns",
+        "_inactive_ms",
+        "_look_ns",
+        "_poke_ns",
+        "_pokes",
+        "_probe_open",
+        "_probing",
+        "_sides",
+        "_unanswered",
+        "_wants_look",
+        "_working",
+        "address",
+        "ask_ns",
+        "beacon",
+        "beacon_signal_dbm",
+        "candidate_ns",
+        "evidence",
+        "evidence_ns",
+        "ids",
+        "ifindex",
+        "life_ns",
+        "obstacle",
+        "patience",
+        "plink",
+        "presence",
+        "reach",
+        "reason",
+        "silence_ns",
+        "since_ns",
+        "station",
+        "traffic",
+        "wants_probe",
     )  # fmt: skip
 
     def __init__(self, ifindex: int, address: str) -> None:
         self.ifindex = ifindex
         self.address = address
         self.station: Station | None = None  # evidence: the kernel's station entry
-        self.candidate_ns: int | None = None  # evidence: the last beacon of a possible peer
-        self._candidate_signal_dbm: int | None = None
-        self.evidence_ns = 0  # when the newest of both was had
+        self.beacon: Beacon | None = None  # evidence: the last that a tap heard
+        self.candidate_ns: int | None = None  # evidence: the last beacon, from whoever told it
+        self.beacon_signal_dbm: int | None = None  # of that beacon
+        self.evidence_ns = 0  # when the newest of all was had
+        self.obstacle: Reason | None = None  # what keeps the neighbor from peering with us
         self.plink: Plink | None = None
+        self.ids: tuple[int, int] | None = None  # of the link at the last look
         self.presence: Presence | None = None
         self.reason = Reason.SILENT
+        self.evidence = Evidence(proof=Proof.LOOK)
         self.since_ns = 0
-        self.readings = Readings(last_heard_ns=0)
+        self.life_ns: int | None = None  # the last sign of life
+        self.silence_ns = 0  # since then, as of the newest evidence; deafness not counted
+        self.ask_ns: int | None = None
+        self.patience = Patience()
+        self.reach = Reach()
+        self.traffic = Traffic()
+        self._sides = Sides()
+        self._account = Account(PROBE_BURST, PROBE_PERIOD_NS)
+        self._probing = Probing.TRY
         self._working = False  # at the last look
-        self._ids: tuple[int, int] | None = None  # of the link at the last look
         self._inactive_ms = 0
-        self._silence_ns = 0
-        self._life_ns: int | None = None
-        self._slot_ns = 0  # the sign of life that opened the newest slot of reach
-        self._reach = 0
+        self._look_ns = 0
+        self._beacon_ns = 0
+        self._unanswered = 0  # probes since the last sign of life
+        self._acknowledged = 0  # probes since the last beacon
+        self._pokes = 0  # since the last sign of life
+        self._poke_ns = 0
+        self._wants_look = self.wants_probe = self._probe_open = False
+        self._asked_looks = self._asked_look_ns = self._asked_probe_ns = 0
+
+    @property
+    def one_sided(self) -> OneSided | None:
+        """Who of both believes in the link alone."""
+        return self._sides.one_sided
+
+    # ---- evidence ---------------------------------------------------------------------------
 
     def look(self, station: Station, type_: InterfaceType, now: int, hearing: Hearing) -> None:
         """The kernel described the station."""
@@ -142,24 +151,30 @@ class Link:
             life_ns = now - station.inactive_ms * MS
             # The kernel's figure only falls by a sign of life; else that came since the last
             # look, for what came earlier would have been in its figure.
-            fresh = first or station.inactive_ms < self._inactive_ms or life_ns > self.evidence_ns
+            fresh = first or station.inactive_ms < self._inactive_ms or life_ns > self._look_ns
             self._inactive_ms = station.inactive_ms
         else:
-            life_ns = now if first or self._life_ns is None else self._life_ns
+            life_ns = now if first or self.life_ns is None else self.life_ns
             fresh = first
-        silence_ns = hearing.between(life_ns, now)
         if fresh:
-            self._live(life_ns, self.evidence_ns, hearing)
-        if self.candidate_ns is not None and not working:
-            silence_ns = min(silence_ns, hearing.between(self.candidate_ns, now))
+            self.patience.cadence.live(life_ns)
+            self._live(life_ns, self._look_ns, hearing)
+        assert self.life_ns is not None
+        silence_ns = hearing.between(max(life_ns, self.life_ns), now)
+        if self.beacon is None and working and self.silence_ns < self.patience.departed_ns:
+            self.patience.looked_after(silence_ns)
         # Learning afterwards that we were deaf proves no life: without one, silence never shrinks.
-        self._silence_ns = silence_ns if fresh else max(silence_ns, self._silence_ns)
-        self.station, self.evidence_ns = station, now
-        self._judge(plink, working, now)
-        self.readings = self._read()
+        self.silence_ns = silence_ns if fresh else max(silence_ns, self.silence_ns)
+        failed = self.traffic.look(station, now)
+        if working and not fresh:
+            self._unanswered += failed
+        self.station, self.evidence_ns, self._look_ns = station, now, now
+        self._wants_look = False
+        self._asked_looks = 0
+        self._judge(plink, working, now, Proof.LOOK)
 
     def candidate(self, signal_dbm: int | None, now: int, hearing: Hearing) -> None:
-        """A beacon of a possible peer was heard just now.
+        """A beacon of a possible peer was told to a user-space peering manager just now.
 
         The kernel tells of candidates only while it has no station entry for them, so that this
         is no evidence for a link that works.
@@ -168,71 +183,226 @@ class Link:
             return
         self._live(now, now, hearing)
         self.candidate_ns = self.evidence_ns = now
-        self._candidate_signal_dbm = signal_dbm
-        self._silence_ns = 0
-        self._judge(self.plink, False, now)
-        self.readings = self._read()
+        self.beacon_signal_dbm = signal_dbm
+        self._judge(self.plink, False, now, Proof.EVENT)
+
+    def hear(
+        self, beacon: Beacon, heard_ns: int, now: int, hearing: Hearing, own: Beacon | None
+    ) -> None:
+        """A tap heard a beacon; ``own`` is what our own beacons say, if one was heard."""
+        first = self.beacon is None
+        self.patience.cadence.claim(beacon.interval_tu, now)
+        if first:
+            self.patience.learn()
+        elif heard_ns > self._beacon_ns:
+            self.patience.beacon_after(hearing.between(self._beacon_ns, heard_ns))
+        self._live(heard_ns, now, hearing)
+        self.beacon, self._beacon_ns = beacon, max(heard_ns, self._beacon_ns)
+        self.candidate_ns = max(heard_ns, self.candidate_ns or 0)
+        self.evidence_ns = now
+        self._acknowledged = 0
+        if beacon.signal_dbm is not None:
+            self.beacon_signal_dbm = beacon.signal_dbm
+        self.obstacle = _obstacle(beacon, own)
+        self._sides.beacon(beacon.peers, self._working)
+        # Whoever is back may have been switched off meanwhile: the kernel has to say.
+        self._wants_look = self._working and self.presence is None
+        if not self._wants_look:
+            self._judge(self.plink, self._working, now, Proof.BEACON)
+
+    def probed(self, acknowledged: bool, now: int, hearing: Hearing) -> None:
+        """A link probe came to its end."""
+        if self.life_ns is None:
+            return
+        self._asked_probe_ns, self._probe_open = now, False
+        if acknowledged:
+            self._acknowledged += 1
+            if self._acknowledged < _ACKNOWLEDGED_IN_VAIN:
+                self._live(now, now, hearing)
+            self._wants_look = self._working and self.presence is None
+        else:
+            self._unanswered += 1
+            self.traffic.probe_failed()
+            self.silence_ns = max(self.silence_ns, hearing.between(self.life_ns, now))
+        if not self._wants_look:
+            self._judge(self.plink, self._working, now, Proof.PROBE)
+
+    def poked(self, now: int) -> None:
+        """An agent sent a datagram; what it drew shows in the station entry, a moment later."""
+        if self.presence is Presence.QUIET:
+            self._pokes += 1
+            self._poke_ns = now
+
+    def untapped(self) -> None:
+        """There is no tap any more: what it told gets old without a word."""
+        self.beacon = self.obstacle = None
+        self.patience.cadence.forget_claims()
+        self._sides.established()
+
+    # ---- questions --------------------------------------------------------------------------
+
+    def plan(self, now: int, hearing: Hearing, means: Means) -> None:
+        """Decide when to ask what; after any evidence, and when we can hear again."""
+        self._probing = means.probing(now)
+        self.wants_probe = False
+        self.ask_ns = None
+        if hearing.scanning or self.life_ns is None:
+            return
+        if self._wants_look:
+            self.ask_ns = max(now, self._look_again_ns())
+            return
+        if not self._working or self.presence is None or self.plink is None:
+            return  # an IBSS has no beacons of each station's own, and no probes
+        deaf_ns = now - self.life_ns - hearing.between(self.life_ns, now)
+        heard_ns = self.life_ns + deaf_ns  # life, on a clock that stops while we are deaf
+        look_ns = heard_ns + self._next_limit_ns(now, means, heard_ns) + _TICK_NS
+        self.ask_ns = max(now, look_ns, self._look_again_ns())
+        if self._probing is Probing.NEVER or self._dozes():
+            return
+        if self.silence_ns >= self._probing_limit_ns():
+            wait_ns = _PROBE_ANSWER_NS if self._probe_open else self._probe_gap_ns()
+            ready_ns = max(now, self._asked_probe_ns + wait_ns, self._account.ready_ns())
+            if ready_ns <= self.ask_ns:
+                self.wants_probe = True
+                self.ask_ns = ready_ns
+
+    def _probing_limit_ns(self) -> int:
+        """Where nobody is known to answer probes, only what is unusual is worth one."""
+        good = self._probing is Probing.GOOD
+        return self.patience.late_ns if good else self.patience.quiet_ns
+
+    def _next_limit_ns(self, now: int, means: Means, heard_ns: int) -> int:
+        """At which silence a look would decide something next."""
+        probing = self._probing is Probing.GOOD and not self._dozes()
+        if probing and self.silence_ns < self.patience.late_ns:
+            return self.patience.late_ns
+        if means.pokes(now):
+            if self.silence_ns < self.patience.quiet_ns:
+                return self.patience.quiet_ns
+            if self._poke_ns > self._look_ns:
+                return self._poke_ns + _POKE_EFFECT_NS - heard_ns
+            if self._pokes >= UNANSWERED:
+                return min(self._poked_limit_ns(), self.patience.departed_ns)
+        return self._departed_limit_ns()
+
+    def _look_again_ns(self) -> int:
+        """Nobody has to answer: ask ever later."""
+        return self._asked_look_ns + (_LOOK_ANSWER_NS << min(self._asked_looks, 7))
+
+    def ask(self, now: int, means: Means) -> Question:
+        """What to ask, at ``ask_ns`` or later; then :meth:`plan` anew."""
+        if self.wants_probe:
+            self._asked_probe_ns, self._probe_open = now, True
+            self._account.spend(now)
+            means.asked(now)
+            return ProbeWanted(self.ifindex, self.address)
+        self._asked_look_ns = now
+        self._asked_looks += 1
+        return LookWanted(self.ifindex, self.address)
 
     def expires_ns(self, now: int, hearing: Hearing) -> int | None:
         """When a candidate without a station entry, which nobody measures, is given up."""
         if self.station is not None or self.candidate_ns is None:
             return None
         deaf_ns = now - self.candidate_ns - hearing.between(self.candidate_ns, now)
-        return self.candidate_ns + deaf_ns + DEPARTED_AFTER_NS
+        return self.candidate_ns + deaf_ns + self.patience.departed_ns
 
-    def neighbor(self, interface: str, first_heard_ns: int) -> Neighbor:
-        """The row to publish; only while there is a presence."""
-        assert self.presence is not None
-        s = self.station or _NO_STATION
-        p = s.present
-        flags = s.flags_mask if p & _FLAGS else 0  # those of which the kernel speaks
-        return Neighbor(
-            ifindex=self.ifindex,
-            interface=interface,
-            address=self.address,
-            presence=self.presence,
-            reason=self.reason,
-            since_ns=max(self.since_ns, first_heard_ns),
-            first_heard_ns=first_heard_ns,
-            plink=self.plink,
-            llid=s.llid or None,
-            plid=s.plid or None,
-            gate=bool(s.connected_to_gate) if p & _GATE else None,
-            authentication_server=bool(s.connected_to_as) if p & _AS else None,
-            authenticated=bool(s.flags_set & _AUTHENTICATED) if flags & _AUTHENTICATED else None,
-            mfp=bool(s.flags_set & _MFP) if flags & _MFP else None,
-            readings=self.readings,
-        )
+    # ---- the verdict ------------------------------------------------------------------------
 
     def _verdict(self, plink: Plink | None, working: bool, restarted: bool) -> _Verdict:
         """Who wins, from the strongest evidence to the weakest; ``self`` still holds what was."""
-        if self._silence_ns > DEPARTED_AFTER_NS:
+        if self._departed(working):
             return None, Reason.SILENT
         if self.station is None:
-            return Presence.HEARD, Reason.CANDIDATE
+            return Presence.HEARD, self.obstacle or Reason.CANDIDATE
         if working:
-            if self._silence_ns > QUIET_AFTER_NS:
+            if self.silence_ns >= self.patience.quiet_ns:
                 return Presence.QUIET, Reason.SILENT
             if restarted:
                 return Presence.PRESENT, Reason.RESTARTED
             if self.presence is Presence.PRESENT:
                 return Presence.PRESENT, self.reason
+            if self.presence is not Presence.QUIET and self._working and self._counts_no_peer():
+                return Presence.HEARD, Reason.PEERING  # it restarted while it was away
             return Presence.PRESENT, Reason.RETURNED if self._working else Reason.ESTABLISHED
         if plink is Plink.BLOCKED:
             return Presence.HEARD, Reason.BLOCKED
         if self._working or self.reason is Reason.CLOSED:
             return Presence.HEARD, Reason.CLOSED
-        return Presence.HEARD, Reason.PEERING
+        return Presence.HEARD, self.obstacle or Reason.PEERING
 
-    def _judge(self, plink: Plink | None, working: bool, now: int) -> None:
+    def _departed(self, working: bool) -> bool:
+        silence_ns = self.silence_ns
+        if silence_ns >= self._departed_limit_ns():
+            return True
+        if not working:
+            return False
+        if self._acknowledged >= _ACKNOWLEDGED_IN_VAIN:
+            return True
+        if self._unanswered >= UNANSWERED and silence_ns >= self.patience.late_ns:
+            return True
+        looked = self._look_ns >= self._poke_ns + _POKE_EFFECT_NS
+        return self._pokes >= UNANSWERED and looked and silence_ns >= self._poked_limit_ns()
+
+    def _departed_limit_ns(self) -> int:
+        if self._working and self._probing is Probing.GOOD and not self._dozes():
+            return max(self.patience.departed_ns, DEPARTED_WHILE_PROBING * self.patience.cadence.ns)
+        return self.patience.departed_ns
+
+    def _poked_limit_ns(self) -> int:
+        return POKED_MISSED * self.patience.cadence.ns
+
+    def _judge(self, plink: Plink | None, working: bool, now: int, proof: Proof) -> None:
         ids = self._link_ids()
         # The kernel says nothing of a fall and rise between two looks, but link ids are random.
-        restarted = working and self._working and None not in (ids, self._ids) and ids != self._ids
+        restarted = working and self._working and None not in (ids, self.ids) and ids != self.ids
         presence, reason = self._verdict(plink, working, restarted)
+        if presence is not self.presence or reason is not self.reason or restarted:
+            self.evidence = self._prove(presence, proof)
         if presence is not self.presence or (restarted and presence is Presence.PRESENT):
             self.since_ns = now
+        if restarted or (working and not self._working):
+            self.traffic.begin()
+            self._sides.established()
+        elif self._working and not working:
+            self._sides.lost(self.beacon.peers if self.beacon else None)
         self.plink, self.presence, self.reason = plink, presence, reason
-        self._working, self._ids = working, ids
+        self._working, self.ids = working, ids
+
+    def _prove(self, presence: Presence | None, proof: Proof) -> Evidence:
+        if presence is Presence.PRESENT or presence is Presence.HEARD:
+            return Evidence(proof=proof)
+        if presence is None and proof is Proof.LOOK and self._pokes >= UNANSWERED:
+            proof = Proof.POKE
+        return Evidence(
+            proof=proof,
+            silence_ms=self.silence_ns // MS,
+            missed=self.patience.missed(self.silence_ns),
+            unanswered=self._unanswered or self._pokes or None,
+        )
+
+    # ---- what follows from evidence ---------------------------------------------------------
+
+    def _live(self, life_ns: int, known_until_ns: int, hearing: Hearing) -> None:
+        """A sign of life came; up to ``known_until_ns`` it is known when others came."""
+        last_ns = life_ns if self.life_ns is None else self.life_ns
+        if life_ns < last_ns:
+            return
+        self.reach.live(life_ns, last_ns, known_until_ns, self.patience.cadence.ns, hearing)
+        self.life_ns = life_ns
+        self.silence_ns = self._unanswered = self._pokes = 0
+
+    def _dozes(self) -> bool:
+        """A sleeping radio acknowledges nothing, and is there all the same."""
+        s = self.station
+        return s is not None and bool(s.present & _PEER_PM) and s.peer_pm in _DOZING
+
+    def _counts_no_peer(self) -> bool:
+        return self.beacon is not None and self.beacon.peers == 0
+
+    def _probe_gap_ns(self) -> int:
+        shortest_ns, longest_ns = _PROBE_GAP_NS
+        return min(max(self.patience.cadence.ns // 32, shortest_ns), longest_ns)
 
     def _link_ids(self) -> tuple[int, int] | None:
         """None: not established, or by a user-space peering manager, which keeps them."""
@@ -241,59 +411,16 @@ class Link:
             return None
         return station.llid, station.plid
 
-    def _live(self, life_ns: int, known_until_ns: int, hearing: Hearing) -> None:
-        """A sign of life came; up to ``known_until_ns`` it is known when others came."""
-        if self._life_ns is None:
-            self._life_ns = self._slot_ns = life_ns
-            self._reach = 1
-        if hearing.between(self._slot_ns, life_ns) >= _SLOT_NS:
-            intervals = _intervals(hearing.between(self._life_ns, life_ns))
-            if life_ns > known_until_ns:  # nobody looked: not known to be silent
-                intervals -= hearing.between(known_until_ns, life_ns) // BEACON_INTERVAL_NS
-            self._reach = (self._reach << min(max(intervals, 1), _REACH_SLOTS) | 1) & _REACH_MASK
-            self._slot_ns = life_ns
-        self._life_ns = max(life_ns, self._life_ns)
 
-    def _read(self) -> Readings:
-        """What drifts, as of the newest evidence."""
-        assert self._life_ns is not None
-        s = self.station or _NO_STATION
-        p = s.present
-        missed = max(0, _intervals(self._silence_ns) - 1)
-        return Readings(
-            last_heard_ns=self._life_ns,
-            reach=(self._reach << missed) & _REACH_MASK if missed < _REACH_SLOTS else 0,
-            connected_s=s.connected_s if p & _CONNECTED else None,
-            signal_dbm=s.signal_dbm if p & _SIGNAL else self._candidate_signal_dbm,
-            signal_avg_dbm=s.signal_avg_dbm if p & _SIGNAL_AVG else None,
-            ack_signal_dbm=s.ack_signal_dbm if p & _ACK_SIGNAL else None,
-            airtime_metric=_metric(s, self.plink),
-            expected_throughput_kbps=s.expected_throughput_kbps if p & _THROUGHPUT else None,
-            tx_rate_kbps=s.tx_rate_kbps if p & _TX_RATE else None,
-            rx_rate_kbps=s.rx_rate_kbps if p & _RX_RATE else None,
-            tx_bytes=s.tx_bytes if p & _TX_BYTES else None,
-            rx_bytes=s.rx_bytes if p & _RX_BYTES else None,
-            tx_packets=s.tx_packets if p & _TX_PACKETS else None,
-            rx_packets=s.rx_packets if p & _RX_PACKETS else None,
-            tx_retries=s.tx_retries if p & _TX_RETRIES else None,
-            tx_failed=s.tx_failed if p & _TX_FAILED else None,
-            beacon_rx=s.beacon_rx if p & _BEACON_RX else None,
-            beacon_loss=s.beacon_loss if p & _BEACON_LOSS else None,
-            local_pm=_POWER_MODES.get(s.local_pm) if p & _LOCAL_PM else None,
-            peer_pm=_POWER_MODES.get(s.peer_pm) if p & _PEER_PM else None,
-            nonpeer_pm=_POWER_MODES.get(s.nonpeer_pm) if p & _NONPEER_PM else None,
-        )
-
-
-def _metric(s: Station, plink: Plink | None) -> int | None:
-    """The airtime metric, if it was ever measured: it moves only with what is sent."""
-    if not s.present & _AIRTIME or plink is not Plink.ESTAB or s.airtime_metric == _METRIC_INFINITE:
-        return None
-    if s.airtime_metric in _METRIC_UNMEASURED and not s.present & _THROUGHPUT:
-        return None
-    return s.airtime_metric
-
-
-def _intervals(span_ns: int) -> int:
-    """The number of beacon intervals nearest to a span: beacons are late, never early."""
-    return (span_ns + BEACON_INTERVAL_NS // 2) // BEACON_INTERVAL_NS
+def _obstacle(theirs: Beacon, ours: Beacon | None) -> Reason | None:
+    """Why the neighbor and we cannot peer (net/mac80211/mesh.c, mesh_matches_local)."""
+    if ours is not None:
+        if theirs.mesh_id != ours.mesh_id:
+            return Reason.OTHER_MESH
+        if theirs.authentication != ours.authentication:
+            return Reason.SECURITY
+        if (theirs.path_protocol, theirs.path_metric, theirs.congestion_control,
+            theirs.synchronization) != (ours.path_protocol, ours.path_metric,
+            ours.congestion_control, ours.synchronization):  # fmt: skip
+            return Reason.INCOMPATIBLE
+    return None if theirs.accepting else Reason.FULL

@@ -1,7 +1,7 @@
 """What to ask nl80211, when to ask again, and what its answers mean.
 
-Rules (the pace of looking is in :mod:`meshwatch.pace`, how far to believe what was seen in
-:mod:`meshwatch.look`):
+Rules (the pace of dumps is in :mod:`meshwatch.pace`, that of looks at one station in
+:mod:`meshwatch.glances`; how far to believe what was seen, in :mod:`meshwatch.look`):
 
 * Every event is a hint to look, because the kernel tells nothing of the links themselves: one
   event when a station entry appears (before the link works), one when it is destroyed. Only
@@ -9,7 +9,10 @@ Rules (the pace of looking is in :mod:`meshwatch.pace`, how far to believe what 
 * A look at an interface is a dump of its stations; a look at the interfaces is a dump of all,
   10 and 300 ms after a hint (an event, a change of a link, a channel switch, a failed look) and
   every 30 s while there is a mesh or IBSS interface.
-* A failed look is repeated ever later; the third in a row makes the source one that fails.
+* A look at one station goes before the dumps. That it fails means nothing, except that a
+  station which was there is not (ENOENT, which may also be the family's own absence): a dump
+  tells.
+* A failed dump is repeated ever later; the third in a row makes the source one that fails.
 * Without the family (cfg80211 is a module) there is nothing, until nlctrl announces it.
 """
 
@@ -19,6 +22,8 @@ import errno
 from collections.abc import Iterable
 
 from meshwatch import codec
+from meshwatch.glances import PEERING_NS
+from meshwatch.interfaces import Interfaces, Watched
 from meshwatch.look import INTERFACES, Findings, Look
 from meshwatch.netlink import Buffer, Exchange, Health, Request
 from meshwatch.observations import (
@@ -27,32 +32,24 @@ from meshwatch.observations import (
     InterfaceDeleted,
     InterfacesSwept,
     LinkSeen,
+    LookWanted,
     Observation,
+    PeeringSeen,
+    Question,
     Settled,
     StationDeleted,
     StationsSwept,
 )
-from meshwatch.pace import MS_NS, POLL_NS, Pace, Spells
+from meshwatch.pace import MS_NS, POLL_NS, Pace
 from meshwatch.records import CandidateInfo, FamilyInfo, Kind, Message, decode
 
 FAMILY = "nl80211"
 CMD_GET_INTERFACE = 5
 CMD_GET_STATION = 17
-CMD_CH_SWITCH_NOTIFY = 88
+CHANNEL_SWITCHES = (88, 110)  # CH_SWITCH_NOTIFY, CH_SWITCH_STARTED_NOTIFY
 
-INTERFACES_BURST_NS = (10 * MS_NS, 300 * MS_NS)
-INTERFACES_PERIOD_NS = 30_000 * MS_NS
 TORN_LIMIT_NS = POLL_NS
 FAILED_LIMIT_NS = 30_000 * MS_NS
-
-
-class _Watched:
-    """A mesh or IBSS interface."""
-
-    def __init__(self, name: str, now: int) -> None:
-        self.name = name
-        self.pace = Pace(now)
-        self.spells = Spells()
 
 
 class Nl80211:
@@ -70,7 +67,7 @@ class Nl80211:
         self._only = interfaces
         self._exchange: Exchange[Findings] = Exchange()
         self._health = Health(self.name)
-        self._links: dict[int, LinkSeen] = {}
+        self._interfaces = Interfaces()
         self.begin(0)
 
     # ---- what the pump calls ----------------------------------------------------------------
@@ -81,11 +78,7 @@ class Nl80211:
         self._health.forget_all()
         self._ready: dict[Look, None] = {}
         self._requests: dict[Look, bytes] = {}
-        self._watched: dict[int, _Watched] = {}
-        self._wireless: frozenset[int] = frozenset()  # every interface of nl80211
-        self._pace = Pace(now, burst_ns=INTERFACES_BURST_NS, quick_span_ns=0)
-        self._unseen: set[int] | None = None  # interfaces to look at until all is known
-        self._settled = False
+        self._interfaces.begin(now)
         self._wants_family = False
         self._turn_ns = now
 
@@ -116,27 +109,25 @@ class Nl80211:
                     seen.extend(self.lost(now))
                 case Kind.MALFORMED:
                     self._on_malformed(message, now)
-                case Kind.OTHER if message.command == CMD_CH_SWITCH_NOTIFY:
-                    self._pace.hint(now)
+                case Kind.OTHER if message.command in CHANNEL_SWITCHES:
+                    self._interfaces.pace.hint(now)
         return seen
 
-    def notice(self, observation: Observation, now: int) -> None:
-        """What rtnetlink observed: a rename, a join, a leave or a move is a reason to look."""
-        if isinstance(observation, InterfaceDeleted):
-            if self._links.pop(observation.ifindex, None) is not None:
-                self._forget(observation.ifindex)
-                self._distrust_interfaces(now)
-        elif isinstance(observation, LinkSeen):
-            ifindex = observation.ifindex
-            last = self._links.get(ifindex)
-            if observation == last:
-                return
-            self._links[ifindex] = observation
-            if last is None or ifindex in self._wireless:
-                self._pace.hint(now)
-            if watched := self._watched.get(ifindex):
-                self._set_period(ifindex, watched)
-                watched.pace.hint(now)
+    def notice(self, hint: Observation | Question, now: int) -> None:
+        """What other sources observed and the table asks is a reason to look."""
+        match hint:
+            case LookWanted(ifindex, address):
+                if watched := self._interfaces.watched.get(ifindex):
+                    watched.glances.want(address, now)
+            case PeeringSeen(ifindex, address):
+                if watched := self._interfaces.watched.get(ifindex):
+                    watched.glances.want(address, now, PEERING_NS)
+            case LinkSeen():
+                self._interfaces.linked(hint, now)
+            case InterfaceDeleted(ifindex):
+                if self._interfaces.unlinked(ifindex):
+                    self._forget(ifindex)
+                    self._distrust_interfaces(now)
 
     def outgoing(self) -> list[bytes]:
         """The next request, unless one is under way."""
@@ -145,15 +136,9 @@ class Nl80211:
             return [self._exchange.stamp(codec.get_family(FAMILY))]
         if self._exchange.in_flight or not self._ready:
             return []
-        look = next(iter(self._ready))
+        look = min(self._ready, key=lambda look: not look.address)
         del self._ready[look]
-        if look not in self._requests:
-            self._requests[look] = (
-                codec.get_interfaces(self.family)
-                if look == INTERFACES
-                else codec.get_stations(self.family, look.ifindex)
-            )
-        return [self._exchange.stamp(self._requests[look])]
+        return [self._exchange.stamp(self._request(look))]
 
     def sent(self, request: bytes, now: int) -> None:
         """This request was sent, by us or, in a replay, by whoever made the recording."""
@@ -173,8 +158,9 @@ class Nl80211:
         """When ``wake`` has something to do."""
         times = [self._exchange.deadline()]
         if self.family:
-            times.append(self._pace.due())
-            times.extend(watched.pace.due() for watched in self._watched.values())
+            times.append(self._interfaces.pace.due())
+            for watched in self._interfaces.watched.values():
+                times += watched.pace.due(), watched.glances.due()
         return min((time for time in times if time is not None), default=None)
 
     def wake(self, now: int) -> Iterable[Observation]:
@@ -187,8 +173,14 @@ class Nl80211:
             if self._health.failure is None:
                 self._leave("nl80211 is not in the kernel", seen, now)
             return seen
-        paces = [(INTERFACES, self._pace)]
-        paces += [(Look(ifindex), watched.pace) for ifindex, watched in self._watched.items()]
+        paces = [(INTERFACES, self._interfaces.pace)]
+        for ifindex, watched in self._interfaces.watched.items():
+            glances = watched.glances.take(now)
+            if glances is None:
+                watched.pace.hint(now)
+            else:
+                self._ready |= {Look(ifindex, address): None for address in glances}
+            paces.append((Look(ifindex), watched.pace))
         for look, pace in paces:
             due = pace.due()
             if due is not None and due <= now:
@@ -201,7 +193,7 @@ class Nl80211:
         self._exchange.forget()
         self._ready.clear()
         self._wants_family = not self.family
-        self._hint_all(now)
+        self._interfaces.hint_all(now)
         return [Deaf(self.name, self._turn_ns)]
 
     # ---- answers ----------------------------------------------------------------------------
@@ -212,9 +204,10 @@ class Nl80211:
             return
         if not request.dump:
             self._exchange.end(message.seq)
-        watched = self._watched.get(message.ifindex)
+        watched = self._interfaces.watched.get(message.ifindex)
         found = request.asked.add_station(message)
         if watched is not None and found is not None:
+            watched.stations[found.address] = found.station
             if watched.spells.begins(found.address, found.station, now):
                 watched.pace.quicken(now)
             seen.append(found)
@@ -222,19 +215,21 @@ class Nl80211:
     def _on_end(self, request: Request[Findings], seen: list[Observation], now: int) -> None:
         look = request.asked.look
         if look.address:
-            return  # nobody here asks for one station; a recording may hold it
-        if request.error == errno.ENOENT:
+            watched = self._interfaces.watched.get(look.ifindex)
+            if watched and request.error == errno.ENOENT and look.address in watched.stations:
+                watched.pace.hint(now)
+        elif request.error == errno.ENOENT:
             self._leave("nl80211 left the kernel", seen, now)
             self._wants_family = True  # it may be back already, under another number
         elif request.error:
             self._on_failure(request, seen, now)
         elif look == INTERFACES:
             self._on_interfaces(request, seen, now)
-        elif watched := self._watched.get(look.ifindex):
+        elif watched := self._interfaces.watched.get(look.ifindex):
             self._on_stations(request, watched, seen, now)
 
     def _on_stations(
-        self, request: Request[Findings], watched: _Watched, seen: list[Observation], now: int
+        self, request: Request[Findings], watched: Watched, seen: list[Observation], now: int
     ) -> None:
         found = request.asked
         if found.is_torn(request):
@@ -244,48 +239,32 @@ class Nl80211:
         seen.extend(self._health.succeeded(found.look))
         if not found.spoiled:
             addresses = frozenset(found.addresses)
-            watched.spells.keep(addresses)
+            watched.keep(addresses)
             seen.append(StationsSwept(found.look.ifindex, addresses))
-        self._settle(found.look.ifindex, seen)
+        if self._interfaces.settles(found.look.ifindex):
+            seen.append(Settled(self.name))
 
     def _on_interfaces(self, request: Request[Findings], seen: list[Observation], now: int) -> None:
         found = request.asked
         if found.is_torn(request) or found.spoiled:
-            self._retry(INTERFACES, self._pace, now, TORN_LIMIT_NS)
+            self._retry(INTERFACES, self._interfaces.pace, now, TORN_LIMIT_NS)
             return
-        self._pace.succeeded()
-        self._wireless = frozenset(interface.ifindex for interface in found.interfaces)
-        names = {i.ifindex: i.name for i in found.interfaces if i.type is not None}
-        for ifindex in self._watched.keys() - names.keys():
-            self._forget(ifindex)
-        for ifindex, name in names.items():
-            if ifindex not in self._watched:
-                self._watched[ifindex] = _Watched(name, now)
-                self._set_period(ifindex, self._watched[ifindex])
-            self._watched[ifindex].name = name
+        self._interfaces.pace.succeeded()
         seen.extend(self._health.succeeded(INTERFACES))
-        self._pace.period_ns = INTERFACES_PERIOD_NS if names else None
+        for ifindex in self._interfaces.listed(found.interfaces, now):
+            self._forget(ifindex)
         seen.extend(found.interfaces)
-        seen.append(InterfacesSwept(self._wireless))
-        unseen = names.keys() if self._unseen is None else self._unseen & names.keys()
-        self._unseen = set(unseen)
-        self._settle(0, seen)
-
-    def _settle(self, ifindex: int, seen: list[Observation]) -> None:
-        if self._unseen is None or self._settled:
-            return
-        self._unseen.discard(ifindex)
-        if not self._unseen:
-            self._settled = True
+        seen.append(InterfacesSwept(self._interfaces.known))
+        if self._interfaces.settles():
             seen.append(Settled(self.name))
 
     def _on_failure(self, request: Request[Findings], seen: list[Observation], now: int) -> None:
         look = request.asked.look
         if look == INTERFACES:
-            pace, what = self._pace, "interfaces"
-        elif (watched := self._watched.get(look.ifindex)) and not look.address:
-            pace, what = watched.pace, f"stations of {watched.name}"
-            self._pace.hint(now)  # perhaps there is no such interface any more
+            pace, what = self._interfaces.pace, "interfaces"
+        elif (watched := self._interfaces.watched.get(look.ifindex)) and not look.address:
+            pace, what = watched.pace, f"stations of {watched.seen.name}"
+            self._interfaces.pace.hint(now)  # perhaps there is no such interface any more
         else:
             return
         self._retry(look, pace, now, FAILED_LIMIT_NS)
@@ -303,15 +282,16 @@ class Nl80211:
         for request in self._exchange.in_flight:
             if request.asked.look.ifindex == ifindex:
                 request.asked.spoil(deleted)
-        if watched := self._watched.get(ifindex):
+        if watched := self._interfaces.watched.get(ifindex):
             watched.pace.hint(now)
             if deleted:
+                watched.stations.pop(deleted, None)
                 seen.append(StationDeleted(ifindex, deleted))
-        elif ifindex not in self._wireless:
-            self._pace.hint(now)
+        elif ifindex not in self._interfaces.known:
+            self._interfaces.pace.hint(now)
 
     def _on_candidate(self, message: Message, seen: list[Observation], now: int) -> None:
-        watched = self._watched.get(message.ifindex)
+        watched = self._interfaces.watched.get(message.ifindex)
         if watched is not None and isinstance(message.body, CandidateInfo):
             if watched.spells.is_new_candidate(message.address, now):
                 watched.pace.hint(now)
@@ -325,7 +305,7 @@ class Nl80211:
             seen.append(InterfaceDeleted(message.ifindex))
 
     def _distrust_interfaces(self, now: int) -> None:
-        self._pace.hint(now)
+        self._interfaces.pace.hint(now)
         for request in self._exchange.in_flight:
             if request.asked.look == INTERFACES:
                 request.asked.spoil()
@@ -345,7 +325,7 @@ class Nl80211:
         self.malformed += 1
         self._exchange.tear()
         if not message.seq:  # perhaps an event
-            self._hint_all(now)
+            self._interfaces.hint_all(now)
 
     # ---- state ------------------------------------------------------------------------------
 
@@ -357,17 +337,18 @@ class Nl80211:
 
     def _forget(self, ifindex: int) -> None:
         look = Look(ifindex)
-        self._watched.pop(ifindex, None)
-        self._ready.pop(look, None)
+        self._interfaces.watched.pop(ifindex, None)
+        self._ready = {ready: None for ready in self._ready if ready.ifindex != ifindex}
         self._requests.pop(look, None)
         self._health.forget(look)
 
-    def _hint_all(self, now: int) -> None:
-        self._pace.hint(now)
-        for watched in self._watched.values():
-            watched.pace.hint(now)
-
-    def _set_period(self, ifindex: int, watched: _Watched) -> None:
-        link = self._links.get(ifindex)
-        runs = link is None or (link.up and link.running)
-        watched.pace.period_ns = POLL_NS if runs else None
+    def _request(self, look: Look) -> bytes:
+        if look.address:
+            return codec.get_station(self.family, look.ifindex, look.address)
+        if look not in self._requests:
+            self._requests[look] = (
+                codec.get_interfaces(self.family)
+                if look == INTERFACES
+                else codec.get_stations(self.family, look.ifindex)
+            )
+        return self._requests[look]

@@ -11,8 +11,11 @@ from typing import BinaryIO, NamedTuple
 
 SECTION, INTERFACE, OBSOLETE_PACKET, SIMPLE_PACKET, ENHANCED_PACKET = 0x0A0D0D0A, 1, 2, 3, 6
 BYTE_ORDER_MAGIC = 0x1A2B3C4D
-COMMENT, OPERATING_SYSTEM, USER_APPLICATION = 1, 3, 4  # options of a section
+COMMENT = 1  # an option of anything
+OPERATING_SYSTEM, USER_APPLICATION = 3, 4  # options of a section
 NAME, TIME_RESOLUTION, TIME_OFFSET = 2, 9, 14  # options of an interface
+PACKET_FLAGS = 2  # an option of an enhanced packet
+INBOUND, OUTBOUND = 1, 2  # the lowest two of its bits
 
 _SECTION_WORD = b"\x0a\x0d\x0d\x0a"  # the same in either byte order
 _PCAP_TICKS = {0xA1B2C3D4: 1_000_000, 0xA1B23C4D: 1_000_000_000}
@@ -29,23 +32,28 @@ class MalformedCapture(ValueError):
         self.offset = offset
 
 
+class Interface(NamedTuple):
+    """Where frames were captured, and how their times are meant."""
+
+    linktype: int
+    ticks_per_second: int = 1_000_000
+    wall_offset_s: int = 0
+    comments: tuple[str, ...] = ()
+    name: str = ""
+
+
 class Frame(NamedTuple):
     """One captured frame; ``shortened`` if the capture kept only its beginning.
 
-    Wall time is ``time_ns`` plus ``wall_offset_s`` seconds.
+    Wall time is ``time_ns`` plus the interface's ``wall_offset_s`` seconds. ``outbound`` is False
+    also where the capture does not say.
     """
 
-    linktype: int
+    interface: Interface
     time_ns: int
-    wall_offset_s: int
     data: bytes
     shortened: bool
-
-
-class _Interface(NamedTuple):
-    linktype: int
-    ticks_per_second: int
-    wall_offset_s: int
+    outbound: bool
 
 
 class CaptureFile:
@@ -99,16 +107,17 @@ class CaptureFile:
             raise EOFError
         return word
 
-    def _frame(self, interface: _Interface, ticks: int, data: bytes, original: int) -> Frame:
-        linktype, ticks_per_second, wall_offset_s = interface
-        time_ns = ticks * _SECOND_NS // ticks_per_second
-        if time_ns + wall_offset_s * _SECOND_NS not in range(_TIME_NS_MAX):
+    def _frame(
+        self, interface: Interface, ticks: int, data: bytes, original: int, outbound: bool = False
+    ) -> Frame:
+        time_ns = ticks * _SECOND_NS // interface.ticks_per_second
+        if time_ns + interface.wall_offset_s * _SECOND_NS not in range(_TIME_NS_MAX):
             raise MalformedCapture(self._offset, "a frame out of time")
-        return Frame(linktype, time_ns, wall_offset_s, data, len(data) < original)
+        return Frame(interface, time_ns, data, len(data) < original, outbound)
 
     def _pcap(self, order: str, ticks_per_second: int) -> Iterator[Frame]:
         linktype = struct.unpack(order + "16xI", self._take(20))[0] & 0x0FFFFFFF
-        interface = _Interface(linktype, ticks_per_second, 0)
+        interface = Interface(linktype, ticks_per_second)
         while word := self._take_word():
             start = self._offset - 4
             seconds, fraction, captured, original = struct.unpack(
@@ -121,7 +130,7 @@ class CaptureFile:
 
     def _pcapng(self, word: bytes) -> Iterator[Frame]:
         order = "<"
-        interfaces: list[_Interface] = []
+        interfaces: list[Interface] = []
         while word:
             start = self._offset - 4
             lead = self._take(4)
@@ -148,7 +157,9 @@ class CaptureFile:
                     if captured > len(body) - 20:
                         raise IndexError("a frame longer than its block")
                     data = body[20 : 20 + captured]
-                    yield self._frame(interfaces[number], high << 32 | low, data, original)
+                    outbound = _outbound(order, body[20 + captured + -captured % 4 :])
+                    ticks = high << 32 | low
+                    yield self._frame(interfaces[number], ticks, data, original, outbound)
                 elif kind in (SIMPLE_PACKET, OBSOLETE_PACKET):
                     self.skipped += 1
             except (struct.error, IndexError) as error:
@@ -163,16 +174,30 @@ class CaptureFile:
                 self.comments.append(value.decode(errors="replace"))
 
 
-def _interface(order: str, body: bytes) -> _Interface:
-    linktype = struct.unpack_from(order + "H6x", body)[0]
-    ticks_per_second, wall_offset_s = 1_000_000, 0
+def _interface(order: str, body: bytes) -> Interface:
+    interface = Interface(struct.unpack_from(order + "H6x", body)[0])
     for code, value in _options(order, body[8:]):
         if code == TIME_RESOLUTION:
             exponent = value[0] & 0x7F
             ticks_per_second = 2**exponent if value[0] & 0x80 else 10**exponent
+            interface = interface._replace(ticks_per_second=ticks_per_second)
         elif code == TIME_OFFSET:
             wall_offset_s = struct.unpack(order + "q", value)[0]
-    return _Interface(linktype, ticks_per_second, wall_offset_s)
+            interface = interface._replace(wall_offset_s=wall_offset_s)
+        elif code == NAME:
+            interface = interface._replace(name=value.decode(errors="replace"))
+        elif code == COMMENT:
+            comment = value.decode(errors="replace")
+            interface = interface._replace(comments=(*interface.comments, comment))
+    return interface
+
+
+def _outbound(order: str, options: bytes) -> bool:
+    for code, value in _options(order, options):
+        if code == PACKET_FLAGS:
+            flags: int = struct.unpack(order + "I", value)[0]
+            return flags & 3 == OUTBOUND
+    return False
 
 
 def _options(order: str, data: bytes) -> Iterator[tuple[int, bytes]]:

@@ -1,14 +1,17 @@
-"""Recordings: netlink datagrams with time and direction, pcapng out, pcapng and pcap in.
+"""Recordings: netlink datagrams and frames with time and direction, pcapng out, pcapng and pcap in.
 
-A recording is an ordinary pcapng file (draft-ietf-opsawg-pcapng) of link type NETLINK, so
-Wireshark opens it; when its first packet is the family reply of nl80211, Wireshark names the
-attributes too. Its clock is the monotonic clock moved by less than a second, such that the rest
-of the way to wall time is the whole seconds of ``if_tsoffset``: a replay gets a steady clock and
-Wireshark gets the date.
+A recording is an ordinary pcapng file (draft-ietf-opsawg-pcapng), so Wireshark opens it. Its
+first interface is of link type NETLINK; when its first packet is the family reply of nl80211,
+Wireshark names the attributes too. Each monitor interface that was tapped is one more, of link
+type IEEE802_11_RADIOTAP. Its clock is the monotonic clock moved by less than a second, such that
+the rest of the way to wall time is the whole seconds of ``if_tsoffset``: a replay gets a steady
+clock and Wireshark gets the date. Frames bear the time at which the kernel received them, so one
+may stand behind a datagram that is a little younger.
 """
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Collection, Iterator
 from contextlib import suppress
@@ -17,35 +20,45 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from meshwatch import pcap
-from meshwatch.pcap import CaptureFile, Frame, MalformedCapture
+from meshwatch.observations import Monitor
+from meshwatch.pcap import CaptureFile, Frame, Interface, MalformedCapture
 
 APPLICATION = "meshwatch"
 Buffer = bytes | bytearray | memoryview
 LOSS_MARK = struct.pack("=IHHII", 16, 4, 0, 0, 0)
 """A bare NLMSG_OVERRUN message in place of datagrams that were lost."""
+RADIOTAP = -127
+"""In place of a netlink protocol: frames, each behind a radiotap header."""
+LOST_FRAMES = b""
+"""In place of frames that were lost."""
 
 _LINKTYPE_NETLINK = 253
+_LINKTYPE_RADIOTAP = 127
 _COOKED = struct.Struct(">HH10xH")  # packet type, ARPHRD type, netlink protocol
 _ARPHRD_NETLINK = 824
 _PACKET_HOST, _PACKET_OUTGOING = 0, 4  # linux/if_packet.h
 
 _ONLY = "only"  # the comment that names the interfaces
+_INBOUND, _OUTBOUND = struct.pack("=I", pcap.INBOUND), struct.pack("=I", pcap.OUTBOUND)
+_MONITOR = re.compile(r"monitor (\d{1,10}) (\d{1,10})", re.ASCII)  # its ifindex, its radio's number
 _SECOND_NS = 1_000_000_000
 _BUFFER_BYTES = 64 * 1024
 
 
 class Packet(NamedTuple):
-    """One datagram.
+    """One netlink datagram, or one frame on the air.
 
     ``time_ns`` is on the recording's clock, ``protocol`` the netlink protocol (16 generic
-    netlink, 0 rtnetlink). ``outgoing`` means a request that meshwatch sent; it is always False in
-    a foreign capture, since a netlink monitor device shows whatever passes as outgoing.
+    netlink, 0 rtnetlink), or RADIOTAP for a frame that ``monitor`` heard. ``outgoing`` means a
+    request or a frame that meshwatch sent; it is always False in a foreign capture, since a
+    netlink monitor device shows whatever passes as outgoing.
     """
 
     time_ns: int
     protocol: int
     outgoing: bool
     data: bytes
+    monitor: Monitor | None = None
 
 
 class RecordingFailed(Exception):
@@ -72,7 +85,8 @@ class Writer:
 
         ``interfaces`` are the only ones that were looked at, if not all were.
         """
-        offset_s, self._shift_ns = divmod(wall_offset_ns, _SECOND_NS)
+        self._offset_s, self._shift_ns = divmod(wall_offset_ns, _SECOND_NS)
+        self._monitors: dict[Monitor, int] = {}  # and the numbers of their interfaces
         self._whole_bytes = 0
         self._flushed_ns = 0
         self._file: BinaryIO | None = None
@@ -84,12 +98,8 @@ class Writer:
             (pcap.OPERATING_SYSTEM, f"Linux {kernel}".encode()),
             (pcap.USER_APPLICATION, f"{APPLICATION} {release}".encode()),
         )
-        interface = struct.pack("=HHI", _LINKTYPE_NETLINK, 0, 0) + _options(
-            (pcap.NAME, b"netlink"),
-            (pcap.TIME_RESOLUTION, b"\x09"),
-            (pcap.TIME_OFFSET, struct.pack("=q", offset_s)),
-        )
-        self._buffer = bytearray(_block(pcap.SECTION, section) + _block(pcap.INTERFACE, interface))
+        self._buffer = bytearray(_block(pcap.SECTION, section))
+        self._describe(_LINKTYPE_NETLINK, "netlink")
         # A pipe that nobody empties would stop the daemon.
         if path.is_fifo():
             raise RecordingFailed(f"{path} is a pipe; a recording needs a file")
@@ -101,23 +111,54 @@ class Writer:
 
     def received(self, protocol: int, data: Buffer, now: int) -> None:
         """A datagram came from the kernel."""
-        self._write(_PACKET_HOST, protocol, data, now)
+        self._netlink(_PACKET_HOST, protocol, data, now)
 
     def sent(self, protocol: int, request: Buffer, now: int) -> None:
         """A request went to the kernel."""
-        self._write(_PACKET_OUTGOING, protocol, request, now)
+        self._netlink(_PACKET_OUTGOING, protocol, request, now)
 
     def lost(self, protocol: int, now: int) -> None:
         """Here datagrams were lost."""
-        self._write(_PACKET_HOST, protocol, LOSS_MARK, now)
+        self._netlink(_PACKET_HOST, protocol, LOSS_MARK, now)
 
-    def _write(self, direction: int, protocol: int, data: Buffer, now: int) -> None:
+    def received_frame(self, monitor: Monitor, frame: Buffer, now: int) -> None:
+        """A frame was heard at ``now``."""
+        self._write(self._number(monitor), frame, now, (pcap.PACKET_FLAGS, _INBOUND))
+
+    def sent_frame(self, monitor: Monitor, frame: Buffer, now: int) -> None:
+        """A frame was handed to the radio."""
+        self._write(self._number(monitor), frame, now, (pcap.PACKET_FLAGS, _OUTBOUND))
+
+    def lost_frames(self, monitor: Monitor, now: int) -> None:
+        """Here frames were lost."""
+        self._write(self._number(monitor), LOST_FRAMES, now, (pcap.COMMENT, b"frames were lost"))
+
+    def _number(self, monitor: Monitor) -> int:
+        if monitor not in self._monitors:
+            self._monitors[monitor] = len(self._monitors) + 1
+            comment = f"monitor {monitor.ifindex} {monitor.wiphy}"
+            self._describe(_LINKTYPE_RADIOTAP, monitor.name, (pcap.COMMENT, comment.encode()))
+        return self._monitors[monitor]
+
+    def _describe(self, linktype: int, name: str, *options: tuple[int, bytes]) -> None:
+        interface = struct.pack("=HHI", linktype, 0, 0) + _options(
+            *options,
+            (pcap.NAME, name.encode()),
+            (pcap.TIME_RESOLUTION, b"\x09"),
+            (pcap.TIME_OFFSET, struct.pack("=q", self._offset_s)),
+        )
+        self._buffer += _block(pcap.INTERFACE, interface)
+
+    def _netlink(self, direction: int, protocol: int, data: Buffer, now: int) -> None:
+        self._write(0, _COOKED.pack(direction, _ARPHRD_NETLINK, protocol) + data, now)
+
+    def _write(self, interface: int, data: Buffer, now: int, *options: tuple[int, bytes]) -> None:
         if self._file is None:
             return
-        cooked = _COOKED.pack(direction, _ARPHRD_NETLINK, protocol) + data
         high, low = divmod(now + self._shift_ns, 1 << 32)
-        head = struct.pack("=IIIII", 0, high, low, len(cooked), len(cooked))
-        self._buffer += _block(pcap.ENHANCED_PACKET, head + _padded(cooked))
+        head = struct.pack("=IIIII", interface, high, low, len(data), len(data))
+        body = head + _padded(data) + (_options(*options) if options else b"")
+        self._buffer += _block(pcap.ENHANCED_PACKET, body)
         if len(self._buffer) >= _BUFFER_BYTES or now >= self._flushed_ns + _SECOND_NS:
             self._flushed_ns = now
             self.flush()
@@ -150,8 +191,8 @@ class Writer:
                 file.close()
 
 
-def _padded(data: bytes) -> bytes:
-    return data + bytes(-len(data) % 4)
+def _padded(data: Buffer) -> bytes:
+    return bytes(data) + bytes(-len(data) % 4)
 
 
 def _options(*options: tuple[int, bytes]) -> bytes:
@@ -186,7 +227,7 @@ class Recording:
     ``interfaces`` are the only ones that it was told to look at (None: all there were), and
     ``wall_offset_ns`` leads from a packet's time to wall time. During the iteration, which raises
     :class:`MalformedCapture` where the file is damaged, ``cut`` becomes True if the file ends
-    within a packet, and ``skipped`` counts what is not a netlink datagram.
+    within a packet, and ``skipped`` counts what is neither a netlink datagram nor a tap's frame.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -203,23 +244,25 @@ class Recording:
                 self.interfaces = frozenset(names)
         self.wall_offset_ns = 0
         if self.ours and self._first is not None:
-            self.wall_offset_ns = self._first.wall_offset_s * _SECOND_NS
+            self.wall_offset_ns = self._first.interface.wall_offset_s * _SECOND_NS
 
     def __iter__(self) -> Iterator[Packet]:
         if self._first is None:
             return
         strange: Frame | None = self._first
         for frame in chain((self._first,), self._frames):
-            packet = self._packet(frame)
+            packet = self._datagram(frame) or self._heard(frame)
             if packet is None:
                 self._skipped += 1
             else:
                 strange = None
                 yield packet
         if strange is not None:
-            raise MalformedCapture(
-                0, f"link type {strange.linktype}, not netlink ({_LINKTYPE_NETLINK})"
-            )
+            linktype = strange.interface.linktype
+            problem = f"link type {linktype}, not netlink ({_LINKTYPE_NETLINK})"
+            if linktype == _LINKTYPE_RADIOTAP:
+                problem += ": frames alone do not tell what the kernel made of them"
+            raise MalformedCapture(0, problem)
 
     @property
     def cut(self) -> bool:
@@ -228,21 +271,37 @@ class Recording:
 
     @property
     def skipped(self) -> int:
-        """Frames so far that are no netlink datagram, or bear no time."""
+        """Frames so far that are neither, or bear no time."""
         return self._skipped + self._capture.skipped
 
     def close(self) -> None:
         """Close the file."""
         self._capture.close()
 
-    def _packet(self, frame: Frame) -> Packet | None:
-        if frame.linktype != _LINKTYPE_NETLINK or len(frame.data) < _COOKED.size:
+    def _datagram(self, frame: Frame) -> Packet | None:
+        if frame.interface.linktype != _LINKTYPE_NETLINK or len(frame.data) < _COOKED.size:
             return None
         direction, hardware, protocol = _COOKED.unpack_from(frame.data)
         if hardware != _ARPHRD_NETLINK:
             return None
         time_ns = frame.time_ns
         if not self.ours:  # there the clock is the wall clock
-            time_ns += frame.wall_offset_s * _SECOND_NS
+            time_ns += frame.interface.wall_offset_s * _SECOND_NS
         data = LOSS_MARK if frame.shortened else frame.data[_COOKED.size :]
         return Packet(time_ns, protocol, self.ours and direction == _PACKET_OUTGOING, data)
+
+    def _heard(self, frame: Frame) -> Packet | None:
+        monitor = _monitor(frame.interface) if self.ours else None
+        if monitor is None:
+            return None
+        data = LOST_FRAMES if frame.shortened else frame.data
+        return Packet(frame.time_ns, RADIOTAP, frame.outbound, data, monitor)
+
+
+def _monitor(interface: Interface) -> Monitor | None:
+    """What we said of a monitor interface, None if it is none of ours."""
+    if interface.linktype != _LINKTYPE_RADIOTAP:
+        return None
+    for numbers in filter(None, map(_MONITOR.fullmatch, interface.comments)):
+        return Monitor(int(numbers[1]), interface.name, int(numbers[2]))
+    return None

@@ -2,6 +2,13 @@
 
 Every observation is handled as of its own time: whatever was due before comes first, and is
 done as of when it was due. So it does not matter how often somebody looks at the clock.
+
+What would decide something about a neighbor is asked for (:meth:`Table.questions`); nobody has
+to answer.
+
+News of one neighbor is told at once eight times on credit, and one more every ten seconds: a
+link that bounces is held back then, as ``bouncing``, and what is told of it when its turn comes
+is how it is at that time. Only that a neighbor is gone is never held back.
 """
 
 from __future__ import annotations
@@ -11,18 +18,22 @@ from heapq import heappop, heappush
 
 from msgspec.structs import replace
 
-from meshwatch.link import Hearing, Link
+from meshwatch.account import Account
+from meshwatch.beyond import Beyond
 from meshwatch.model import (
     Change,
-    Interface,
+    Evidence,
     Key,
     Neighbor,
-    Readings,
+    Presence,
+    Proof,
+    Proximity,
     Reason,
     Row,
     Source,
 )
 from meshwatch.observations import (
+    BeaconSeen,
     CandidateSeen,
     Deaf,
     InterfaceDeleted,
@@ -30,82 +41,33 @@ from meshwatch.observations import (
     InterfacesSwept,
     LinkSeen,
     Observation,
+    Path,
+    PathSeen,
+    PathsSwept,
+    Poked,
+    ProbeAnswered,
+    ProxySeen,
+    Question,
+    ScanSeen,
     Settled,
     SourceState,
     StationDeleted,
     StationSeen,
     StationsSwept,
 )
+from meshwatch.port import Entry, Port
+from meshwatch.portrait import neighbor
 
 PACE_NS = 1_000_000_000  # readings of one neighbor are published at most this often
 
 #: Where stations, candidates and interfaces come from: only its deafness excuses a silence.
 _STATIONS = "nl80211"
+_FRAMES = "frames"
+
+#: Probes to all neighbors together: a room full of losses must not be made worse by them.
+PROBE_BURST, PROBE_PERIOD_NS = 30, 1_000_000_000
 
 Changes = list[Change]
-
-
-class _Entry:
-    """What is published of a link, and what is due."""
-
-    __slots__ = ("key", "link", "paced_ns", "pending", "queued_ns", "row")
-
-    def __init__(self, ifindex: int, address: str) -> None:
-        self.key = Key("neighbor", ifindex, address)
-        self.link = Link(ifindex, address)
-        self.row: Neighbor | None = None
-        self.pending: Readings | None = None  # newer than the row's, to be published in time
-        self.paced_ns = 0  # when the row was last published
-        self.queued_ns: int | None = None  # the place in the agenda that counts
-
-
-class _Port:
-    """Evidence for one interface, by source, and its stations."""
-
-    def __init__(self) -> None:
-        self.seen: InterfaceSeen | None = None  # nl80211
-        self.seen_ns = 0
-        self.link: LinkSeen | None = None  # rtnetlink
-        self.link_ns = 0
-        self.row: Interface | None = None
-        self.running_ns = 0  # up and running since then, or last
-        self.entries: dict[str, _Entry] = {}
-
-    def entry(self, ifindex: int, address: str) -> _Entry:
-        entry = self.entries.get(address)
-        if entry is None:
-            entry = self.entries[address] = _Entry(ifindex, address)
-        return entry
-
-    def absent(self, addresses: frozenset[str]) -> list[str]:
-        """Stations that a dump did not list; it never lists a candidate, which has no station."""
-        return [
-            address
-            for address, entry in self.entries.items()
-            if address not in addresses and (entry.link.station or not entry.row)
-        ]
-
-    def shows(self, link: Link) -> bool:
-        """Evidence from before the interface came up is void: the kernel kept no station."""
-        row = self.row
-        alive = row is not None and row.up and row.running
-        return alive and link.presence is not None and link.evidence_ns >= self.running_ns
-
-    def interface(self) -> Interface | None:
-        """Who wins: nl80211 says what it is, rtnetlink how it is, the newest its name."""
-        seen, link = self.seen, self.link
-        if seen is None or seen.type is None:
-            return None
-        return Interface(
-            ifindex=seen.ifindex,
-            interface=link.name if link and self.link_ns >= self.seen_ns else seen.name,
-            type=seen.type,
-            wiphy=seen.wiphy,
-            address=seen.address,
-            up=link.up if link else True,
-            running=link.running if link else True,
-            frequency_mhz=seen.frequency_mhz,
-        )
 
 
 class Table:
@@ -120,40 +82,62 @@ class Table:
         self.ready = False
         self._now = 0
         self._sources: dict[str, Source] = {}
-        self._ports: dict[int, _Port] = {}
-        self._hearing = Hearing()
+        self._ports: dict[int, Port] = {}
         self._agenda: list[tuple[int, int, str]] = []  # a heap of (due, ifindex, address)
+        self._questions: list[Question] = []
+        self._probes = Account(PROBE_BURST, PROBE_PERIOD_NS)
 
     def observe(self, observation: Observation, now: int) -> Changes:
         """Note an observation made at ``now`` (ns); a time before the latest known is that one."""
         now = self._now = max(now, self._now)
-        if isinstance(observation, Deaf) and observation.source == _STATIONS:
-            # First of all, as what is due may be due for nothing but our deafness.
-            self._hearing.deaf(observation.since_ns, now)
+        # First of all what excuses silence, as what is due may be due for nothing but our deafness.
+        if isinstance(observation, Deaf) and observation.source != _FRAMES:
+            self._deafen(observation.since_ns, now)
         changes = self.tick(now)
         match observation:
             case StationSeen(ifindex, address, station):
                 if (port := self._ports.get(ifindex)) and port.row:
-                    entry = port.entry(ifindex, address)
-                    entry.link.look(station, port.row.type, now, self._hearing)
+                    entry = port.entry(address, now)
+                    entry.link.look(station, port.row.type, now, port.hearing)
                     self._publish(port, entry, now, changes)
+            case BeaconSeen():
+                self._on_beacon(observation, now, changes)
+            case ProbeAnswered(ifindex, address, acknowledged):
+                if (port := self._ports.get(ifindex)) and (entry_ := port.entries.get(address)):
+                    port.means.answered()
+                    entry_.link.probed(acknowledged, now, port.hearing)
+                    self._publish(port, entry_, now, changes)
+            case Poked(ifindex, address):
+                if (port := self._ports.get(ifindex)) and (entry_ := port.entries.get(address)):
+                    port.means.poked(now)
+                    entry_.link.poked(now)
+                    self._publish(port, entry_, now, changes)
             case CandidateSeen(ifindex, address, signal_dbm):
                 if (port := self._ports.get(ifindex)) and port.row:
-                    entry = port.entry(ifindex, address)
-                    entry.link.candidate(signal_dbm, now, self._hearing)
+                    entry = port.entry(address, now)
+                    entry.link.candidate(signal_dbm, now, port.hearing)
                     self._publish(port, entry, now, changes)
             case StationDeleted(ifindex, address):
                 if port := self._ports.get(ifindex):
-                    self._forget(port, (address,), Reason.DELETED, changes)
+                    self._forget(port, (address,), Reason.DELETED, Proof.EVENT, changes)
             case StationsSwept(ifindex, addresses):
                 if port := self._ports.get(ifindex):
-                    self._forget(port, port.absent(addresses), Reason.ABSENT, changes)
+                    gone = port.absent(addresses)
+                    self._forget(port, gone, Reason.ABSENT, Proof.LOOK, changes)
+            case PathSeen(ifindex, address, path):
+                self._see_beyond(ifindex, address, path, now, changes)
+            case ProxySeen(ifindex, address, proxy):
+                self._see_beyond(ifindex, address, proxy, now, changes)
+            case PathsSwept():
+                self._on_paths_swept(observation, now, changes)
+            case ScanSeen(wiphy, scanning):
+                self._on_scan(wiphy, scanning, now)
             case InterfaceSeen(ifindex):
-                port = self._ports.setdefault(ifindex, _Port())
+                port = self._ports.setdefault(ifindex, Port())
                 port.seen, port.seen_ns = observation, now
                 self._reconsider(port, now, changes)
             case LinkSeen(ifindex):
-                port = self._ports.setdefault(ifindex, _Port())
+                port = self._ports.setdefault(ifindex, Port())
                 port.link, port.link_ns = observation, now
                 self._reconsider(port, now, changes)
             case InterfaceDeleted(ifindex):
@@ -165,6 +149,8 @@ class Table:
                     port.seen = None  # rtnetlink may still know it, as it knows eth0
                     self._reconsider(port, now, changes)
             case SourceState(source, failure):
+                if source == _FRAMES and failure is not None:
+                    self._untap(now, changes)
                 self._note_source(source, failure, now, changes)
             case Settled(source):
                 self._note_source(source, None, now, changes)
@@ -180,28 +166,34 @@ class Table:
             port = self._ports[ifindex]
             entry = port.entries[address]
             entry.queued_ns = None
-            expires_ns = entry.link.expires_ns(due, self._hearing)
+            expires_ns = self._expires_ns(port, entry)
             if expires_ns is not None and expires_ns <= due:
-                self._forget(port, (address,), Reason.SILENT, changes)
-            else:
-                self._publish_readings(entry, due, changes)
-                self._queue(entry)
+                self._forget(port, (address,), Reason.SILENT, Proof.BEACON, changes)
+                continue
+            if entry.link.ask_ns is not None and entry.link.ask_ns <= due:
+                self._ask(port, entry, due)
+            self._publish(port, entry, due, changes)
         return changes
 
     def deadline(self) -> int | None:
-        """When something changes although nothing is observed; None: never."""
+        """When something changes, or a question arises, although nothing is observed."""
         while self._agenda:
             queued, ifindex, address = self._agenda[0]
             port = self._ports.get(ifindex)
             entry = port.entries.get(address) if port else None
             counts = entry is not None and entry.queued_ns == queued
-            if entry and counts and self._due(entry) == queued:
+            if port and entry and counts and self._due(port, entry) == queued:
                 return queued
             heappop(self._agenda)
-            if entry and counts:  # due later, or not at all
+            if port and entry and counts:  # due later, or not at all
                 entry.queued_ns = None
-                self._queue(entry)
+                self._queue(port, entry)
         return None
+
+    def questions(self) -> list[Question]:
+        """What would decide something now; asked once, here."""
+        questions, self._questions = self._questions, []
+        return questions
 
     def row(self, key: Key) -> Row | None:
         """One published row as it is now."""
@@ -221,63 +213,226 @@ class Table:
         sources = [source for _, source in sorted(self._sources.items())]
         return (*interfaces, *sources, *(entry.row for entry in entries if entry.row))
 
-    def _publish(self, port: _Port, entry: _Entry, now: int, changes: Changes) -> None:
-        """Compare a neighbor with what is published of it; news go out at once."""
-        old, link = entry.row, entry.link
-        if not port.shows(link):
-            if old is not None:
-                reason = Reason.SILENT if link.presence is None else Reason.INTERFACE_DOWN
-                self._remove(entry, reason, changes)
-            return
-        assert port.row is not None
-        new = link.neighbor(port.row.interface, old.first_heard_ns if old else now)
-        if old == new:
-            entry.pending = None
-        elif old is not None and old == replace(new, readings=old.readings):
-            entry.pending = new.readings
-            if entry.paced_ns + PACE_NS <= now:
-                self._publish_readings(entry, now, changes)
-        else:
-            entry.row, entry.pending, entry.paced_ns = new, None, now
-            changes.append(Change(entry.key, old, new))
-        self._queue(entry)
+    # ---- evidence that concerns more than one neighbor ----------------------------------------
 
-    def _publish_readings(self, entry: _Entry, now: int, changes: Changes) -> None:
+    def _on_beacon(self, seen: BeaconSeen, now: int, changes: Changes) -> None:
+        port = self._ports.get(seen.ifindex)
+        if port is None or port.row is None:
+            return
+        if seen.address == port.row.address:
+            if port.own != seen.beacon:
+                port.own = seen.beacon
+                self._reconsider(port, now, changes)
+            return
+        port.means.tapped = True
+        entry = port.stranger(seen.address, now)
+        if entry is not None:
+            entry.link.hear(seen.beacon, seen.heard_ns, now, port.hearing, port.own)
+            self._publish(port, entry, now, changes)
+
+    def _see_beyond(
+        self, ifindex: int, address: str, seen: Path | str, now: int, changes: Changes
+    ) -> None:
+        port = self._ports.get(ifindex)
+        if port is None or port.row is None or address == port.row.address:
+            return
+        entry = port.outsider(address, now)
+        if entry is None:
+            return
+        if entry.beyond is None:
+            entry.beyond = Beyond(address)
+        if isinstance(seen, Path):
+            entry.beyond.see_path(seen, now)
+        else:
+            entry.beyond.see_proxy(seen, now)
+        self._publish(port, entry, now, changes)
+
+    def _on_paths_swept(self, swept: PathsSwept, now: int, changes: Changes) -> None:
+        port = self._ports.get(swept.ifindex)
+        for address, entry in list(port.entries.items()) if port else ():
+            beyond = entry.beyond
+            if port is None or beyond is None:
+                continue
+            if beyond.path is not None and address not in swept.paths:
+                beyond.see_path(None, now)
+            if beyond.proxy is not None and address not in swept.proxies:
+                beyond.see_proxy(None, now)
+            self._publish(port, entry, now, changes)
+            if beyond.empty:
+                entry.beyond = None
+                if entry.row is None and entry.link.life_ns is None:
+                    port.forget(address, now)
+
+    def _deafen(self, since_ns: int, until_ns: int) -> None:
+        for port in self._ports.values():
+            port.hearing.deaf(since_ns, until_ns)
+            self._plan_anew(port, until_ns)
+
+    def _on_scan(self, wiphy: int, scanning: bool, now: int) -> None:
+        for port in self._ports.values():
+            if port.seen is not None and port.seen.wiphy == wiphy:
+                port.hearing.scan(scanning, now)
+                self._plan_anew(port, now)
+
+    def _untap(self, now: int, changes: Changes) -> None:
+        for port in self._ports.values():
+            port.own = None
+            port.means.tapped = False
+            for entry in list(port.entries.values()):
+                entry.link.untapped()
+                self._publish(port, entry, now, changes)
+            self._reconsider(port, now, changes)
+
+    # ---- questions ------------------------------------------------------------------------------
+
+    def _plan_anew(self, port: Port, now: int) -> None:
+        for entry in port.entries.values():
+            entry.link.plan(now, port.hearing, port.means)
+            self._queue(port, entry)
+
+    def _ask(self, port: Port, entry: Entry, now: int) -> None:
+        if entry.link.wants_probe:
+            ready_ns = self._probes.ready_ns()
+            if ready_ns > now:
+                entry.link.ask_ns = ready_ns
+                return
+            self._probes.spend(now)
+        self._questions.append(entry.link.ask(now, port.means))
+
+    # ---- publication ----------------------------------------------------------------------------
+
+    def _publish(self, port: Port, entry: Entry, now: int, changes: Changes) -> None:
+        """Compare a neighbor with what is published of it; news go out at once, as a rule."""
+        if port.alive:
+            entry.link.plan(now, port.hearing, port.means)
+        old = entry.row
+        new = self._row(port, entry, now)
+        if new is None:
+            if old is not None:
+                self._withdraw(port, entry, changes)
+                self._note_gate(port, old, None, now, changes)
+        elif (
+            old is not None
+            and old == replace(new, readings=old.readings, bouncing=old.bouncing)
+            and not self._calmed(entry, now)
+        ):
+            entry.held = False
+            entry.pending = new.readings if new.readings != old.readings else None
+            if entry.pending is not None and entry.paced_ns + PACE_NS <= now:
+                self._publish_readings(entry, now, changes)
+        elif self._may_tell(entry, old, new, now):
+            entry.account.spend(now)
+            entry.held = False
+            bouncing = entry.account.ready_ns() > now
+            if old is not None and old.bouncing and not self._calmed(entry, now):
+                bouncing = True
+            entry.row, entry.pending, entry.paced_ns = new, None, now
+            if bouncing:
+                entry.row = replace(new, bouncing=True)
+            changes.append(Change(entry.key, old, entry.row))
+            self._note_gate(port, old, new, now, changes)
+        else:
+            entry.held = True
+        self._queue(port, entry)
+
+    def _row(self, port: Port, entry: Entry, now: int) -> Neighbor | None:
+        """What is to be published of an address: in radio range rather than beyond."""
+        first_heard_ns = entry.row.first_heard_ns if entry.row else now
+        if port.row is None:
+            return None
+        beyond = entry.beyond
+        if port.shows(entry.link):
+            row = neighbor(entry.link, port.row.interface, first_heard_ns)
+            if beyond is not None and beyond.path is not None:
+                row = beyond.add_path(row)
+            return row
+        if port.alive and beyond is not None and beyond.shows:
+            return beyond.neighbor(port.row.ifindex, port.row.interface, first_heard_ns)
+        return None
+
+    def _may_tell(self, entry: Entry, old: Neighbor | None, new: Neighbor, now: int) -> bool:
+        gone = new.presence is Presence.HEARD and old and old.presence is not Presence.HEARD
+        return bool(gone) or entry.account.ready_ns() <= now
+
+    def _calmed(self, entry: Entry, now: int) -> bool:
+        return entry.row is not None and entry.row.bouncing and entry.account.half_ns() <= now
+
+    def _publish_readings(self, entry: Entry, now: int, changes: Changes) -> None:
         old = entry.row
         assert old is not None and entry.pending is not None
         entry.row = replace(old, readings=entry.pending)
         entry.pending, entry.paced_ns = None, now
         changes.append(Change(entry.key, old, entry.row, news=False))
 
-    def _remove(self, entry: _Entry, reason: Reason, changes: Changes) -> None:
+    def _withdraw(self, port: Port, entry: Entry, changes: Changes) -> None:
+        """There is nothing to show any more; what is known stays."""
+        link, beyond = entry.link, entry.beyond
+        if not port.alive:
+            self._remove(entry, Reason.INTERFACE_DOWN, Evidence(proof=Proof.EVENT), changes)
+        elif entry.row and entry.row.proximity is not Proximity.DIRECT and beyond:
+            self._remove(entry, beyond.reason, Evidence(proof=Proof.PATH), changes)
+        elif link.presence is None:
+            self._remove(entry, Reason.SILENT, link.evidence, changes)
+        else:
+            self._remove(entry, Reason.INTERFACE_DOWN, Evidence(proof=Proof.EVENT), changes)
+
+    def _remove(self, entry: Entry, reason: Reason, evidence: Evidence, changes: Changes) -> None:
         """Take the row from the table; the link may stay."""
         if entry.row is not None:
-            changes.append(Change(entry.key, entry.row, None, reason=reason))
+            change = Change(entry.key, entry.row, None, reason=reason, evidence=evidence)
+            changes.append(change)
         entry.row = entry.pending = None
+        entry.held = False
 
     def _forget(
-        self, port: _Port, addresses: Iterable[str], reason: Reason, changes: Changes
+        self,
+        port: Port,
+        addresses: Iterable[str],
+        reason: Reason,
+        proof: Proof,
+        changes: Changes,
     ) -> None:
         """Take rows and links from the table: whoever comes back is somebody new."""
         for address in addresses:
-            if entry := port.entries.pop(address, None):
-                self._remove(entry, reason, changes)
+            if entry := port.forget(address, self._now):
+                old = entry.row
+                self._remove(entry, reason, Evidence(proof=proof), changes)
+                self._note_gate(port, old, None, self._now, changes)
 
-    def _due(self, entry: _Entry) -> int | None:
-        if entry.row is None:
-            return None
-        expires_ns = entry.link.expires_ns(self._now, self._hearing)
-        publish_ns = entry.paced_ns + PACE_NS if entry.pending else None
-        return min((ns for ns in (expires_ns, publish_ns) if ns is not None), default=None)
+    def _note_gate(
+        self, port: Port, old: Neighbor | None, new: Neighbor | None, now: int, changes: Changes
+    ) -> None:
+        """The gates that are in reach stand in the interface's row."""
+        if (old is not None and old.gate) or (new is not None and new.gate):
+            self._tell_interface(port, changes)
 
-    def _queue(self, entry: _Entry) -> None:
+    # ---- the agenda -----------------------------------------------------------------------------
+
+    def _expires_ns(self, port: Port, entry: Entry) -> int | None:
+        return entry.link.expires_ns(self._now, port.hearing)
+
+    def _due(self, port: Port, entry: Entry) -> int | None:
+        times = [entry.link.ask_ns] if port.alive else []
+        if entry.row is not None:
+            times.append(self._expires_ns(port, entry))
+            if entry.pending is not None:
+                times.append(entry.paced_ns + PACE_NS)
+            if entry.row.bouncing and not entry.held:
+                times.append(entry.account.half_ns())
+        if entry.held:
+            times.append(entry.account.ready_ns())
+        return min((ns for ns in times if ns is not None), default=None)
+
+    def _queue(self, port: Port, entry: Entry) -> None:
         """See to it that the agenda has a place for the entry, not after it is due."""
-        due = self._due(entry)
+        due = self._due(port, entry)
         if due is not None and (entry.queued_ns is None or due < entry.queued_ns):
             entry.queued_ns = due
             heappush(self._agenda, (due, entry.key.ifindex, entry.key.name))
 
-    def _reconsider(self, port: _Port, now: int, changes: Changes) -> None:
+    # ---- interfaces and sources -----------------------------------------------------------------
+
+    def _reconsider(self, port: Port, now: int, changes: Changes) -> None:
         """The evidence for an interface changed: so may its row, and all its neighbors'."""
         old, new = port.row, port.interface()
         if new == old:
@@ -285,14 +440,21 @@ class Table:
         source = self._sources.get(_STATIONS)
         gone = Reason.FAMILY_REMOVED if source and source.failure else Reason.INTERFACE_REMOVED
         if old and (new is None or new.type is not old.type):
-            self._forget(port, list(port.entries), gone, changes)
+            self._forget(port, list(port.entries), gone, Proof.EVENT, changes)
+            new = port.interface()
         if new and new.up and new.running and not (old and old.up and old.running):
             port.running_ns = now
         port.row = new
         if row := new or old:
             changes.append(Change(row.key, old, new, reason=None if new else gone))
-        for entry in port.entries.values():
+        for entry in list(port.entries.values()):
             self._publish(port, entry, now, changes)
+
+    def _tell_interface(self, port: Port, changes: Changes) -> None:
+        old, new = port.row, port.interface()
+        if old is not None and new is not None and new != old:
+            port.row = new
+            changes.append(Change(new.key, old, new))
 
     def _note_source(self, source: str, failure: str | None, now: int, changes: Changes) -> None:
         old = self._sources.get(source)

@@ -32,7 +32,15 @@ from meshwatch.client.mirror import (
     Resynchronised,
     SourceChanged,
 )
-from meshwatch.protocol import Interface, Neighbor, ProtocolError, Readings, Source, Version
+from meshwatch.protocol import (
+    Evidence,
+    Interface,
+    Neighbor,
+    ProtocolError,
+    Readings,
+    Source,
+    Version,
+)
 
 __all__ = [
     "RUNTIME_DIRECTORY",
@@ -42,6 +50,7 @@ __all__ = [
     "DaemonAbsent",
     "Disconnected",
     "Event",
+    "Evidence",
     "Following",
     "Interface",
     "InterfaceCame",

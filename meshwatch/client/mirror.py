@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from meshwatch import protocol
 from meshwatch.model import Reason
-from meshwatch.protocol import Interface, Neighbor, ProtocolError, Source, Version
+from meshwatch.protocol import Evidence, Interface, Neighbor, ProtocolError, Source, Version
 
 
 class NeighborKey(NamedTuple):
@@ -37,11 +37,13 @@ class Changed(Struct, frozen=True):
 class Removed(Struct, frozen=True):
     """A neighbor left the table; ``neighbor`` is the last that was known of it.
 
-    ``reason`` is "absent" when it happened while we were not connected.
+    ``reason`` is "absent" when it happened while we were not connected. ``evidence`` is what the
+    removal rests on, if that was told.
     """
 
     neighbor: Neighbor
     reason: str
+    evidence: Evidence | None = None
 
 
 class Reading(Struct, frozen=True):
@@ -114,8 +116,9 @@ class Mirror:
 
     It survives a lost connection: the snapshot of the next one is compared with it, and only the
     differences become events. What the restart of a daemon alone would alter is no difference:
-    readings, ``since_unix_ms``, ``first_heard_unix_ms`` and the reason of an unchanged presence
-    (the mirror takes them over all the same).
+    readings, ``since_unix_ms``, ``first_heard_unix_ms``, the reason and evidence of an unchanged
+    presence, and that nothing was heard yet of what beacons tell (the mirror takes them over all
+    the same).
     """
 
     def __init__(self) -> None:
@@ -161,9 +164,9 @@ class Mirror:
                 old = self.neighbors.get(_key(new))
                 self.neighbors[_key(new)] = new
                 return [Came(new) if old is None else Reading(new, old)]
-            case protocol.Removed(neighbor=last, reason=reason):
+            case protocol.Removed(neighbor=last, reason=reason, evidence=evidence):
                 known = self.neighbors.pop(_key(last), None)
-                return [] if known is None else [Removed(last, reason)]
+                return [] if known is None else [Removed(last, reason, evidence)]
             case protocol.InterfaceChanged(interface=interface):
                 before = self.interfaces.get(interface.ifindex)
                 self.interfaces[interface.ifindex] = interface
@@ -187,7 +190,7 @@ class Mirror:
         events: list[Event] = [
             _interface_event(row, interfaces.get(ifindex))
             for ifindex, row in self.interfaces.items()
-            if row != interfaces.get(ifindex)
+            if ifindex not in interfaces or _differ(interfaces[ifindex], row)
         ]
         for name, source in self.sources.items():
             was = sources.get(name)
@@ -209,15 +212,17 @@ class Mirror:
         return events
 
 
-_COMPARED = tuple(
-    name
-    for name in Neighbor.__struct_fields__
-    if name not in {"reason", "since_unix_ms", "first_heard_unix_ms", "readings"}
-)
+_NOT_COMPARED = {"reason", "evidence", "since_unix_ms", "first_heard_unix_ms", "readings"}
+_TOLD_BY_BEACONS = {"security", "mesh_id", "accepting", "beacon_interval_tu"}
 
 
-def _differ(old: Neighbor, new: Neighbor) -> bool:
-    return any(getattr(old, name) != getattr(new, name) for name in _COMPARED)
+def _differ(old: Neighbor | Interface, new: Neighbor | Interface) -> bool:
+    for name in new.__struct_fields__:
+        before, after = getattr(old, name), getattr(new, name)
+        unheard = name in _TOLD_BY_BEACONS and (before is None or after is None)
+        if before != after and name not in _NOT_COMPARED and not unheard:
+            return True
+    return False
 
 
 def _key(neighbor: Neighbor) -> NeighborKey:

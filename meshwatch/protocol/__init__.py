@@ -14,14 +14,12 @@ from meshwatch.protocol.lines import (
     change,
     decode,
     encode,
-    interface,
-    neighbor,
     snapshot,
-    source,
     version,
 )
 from meshwatch.protocol.objects import (
     Changed,
+    Evidence,
     Interface,
     InterfaceChanged,
     InterfaceRemoved,
@@ -37,12 +35,14 @@ from meshwatch.protocol.objects import (
     Version,
     Was,
 )
+from meshwatch.protocol.rows import interface, neighbor, source
 
 __all__ = [
     "MAJOR",
     "MAX_LINE",
     "MINOR",
     "Changed",
+    "Evidence",
     "Interface",
     "InterfaceChanged",
     "InterfaceRemoved",

@@ -9,125 +9,30 @@ import msgspec
 from msgspec import Struct
 
 from meshwatch import model
-from meshwatch.model import Plink, PowerMode
 from meshwatch.protocol.objects import (
     Changed,
-    Interface,
     InterfaceChanged,
     InterfaceRemoved,
     Message,
-    Neighbor,
     Protocol,
     Reading,
-    Readings,
     Removed,
     Snapshot,
-    Source,
     SourceChanged,
     Version,
-    Was,
 )
+from meshwatch.protocol.rows import difference, evidence, interface, neighbor, source
+from meshwatch.protocol.text import inert
 
 MAJOR = 1  # another major version is another language: refused
-MINOR = 0  # a later minor version adds classes, keys and words: ignored
+MINOR = 1  # a later minor version adds classes, keys and words: ignored
 
 MAX_LINE = 65536  # bytes, with the newline
 ROWS_PER_LINE = 32  # of a snapshot; the largest possible row is below MAX_LINE / 32
-MAX_TEXT = 160  # characters of a name or failure; JSON may write six bytes for one
 
 
 class ProtocolError(Exception):
     """The other end does not speak this protocol, or not this major version of it."""
-
-
-# ---- from the model -----------------------------------------------------------------------------
-
-# Attribute access on an enumeration member costs more than the rest of a conversion.
-_PLINK = {state: state.name.lower() for state in Plink} | {None: None}
-_POWER = {mode: mode.name.lower() for mode in PowerMode} | {None: None}
-
-
-def _text(text: str) -> str:
-    """Bounded, and UTF-8 whatever the kernel or a file system called it."""
-    if not text.isascii():
-        text = text.encode("utf-8", "backslashreplace").decode()
-    return text[:MAX_TEXT]
-
-
-def _readings(row: model.Readings, offset_ns: int) -> Readings:
-    return Readings(
-        last_heard_unix_ms=(row.last_heard_ns + offset_ns) // 1_000_000,
-        reach=f"{row.reach & 0xFFFF:04x}",
-        connected_s=row.connected_s,
-        signal_dbm=row.signal_dbm,
-        signal_avg_dbm=row.signal_avg_dbm,
-        ack_signal_dbm=row.ack_signal_dbm,
-        airtime_metric=row.airtime_metric,
-        expected_throughput_kbps=row.expected_throughput_kbps,
-        tx_rate_kbps=row.tx_rate_kbps,
-        rx_rate_kbps=row.rx_rate_kbps,
-        tx_bytes=row.tx_bytes,
-        rx_bytes=row.rx_bytes,
-        tx_packets=row.tx_packets,
-        rx_packets=row.rx_packets,
-        tx_retries=row.tx_retries,
-        tx_failed=row.tx_failed,
-        beacon_rx=row.beacon_rx,
-        beacon_loss=row.beacon_loss,
-        local_pm=_POWER[row.local_pm],
-        peer_pm=_POWER[row.peer_pm],
-        nonpeer_pm=_POWER[row.nonpeer_pm],
-    )
-
-
-def neighbor(row: model.Neighbor, wall_offset_ns: int) -> Neighbor:
-    """A neighbor as it goes over the wire; wall time = monotonic time + ``wall_offset_ns``."""
-    return Neighbor(
-        ifindex=row.ifindex,
-        interface=_text(row.interface),
-        address=row.address,
-        presence=row.presence,
-        reason=row.reason,
-        since_unix_ms=(row.since_ns + wall_offset_ns) // 1_000_000,
-        first_heard_unix_ms=(row.first_heard_ns + wall_offset_ns) // 1_000_000,
-        proximity=row.proximity,
-        plink=_PLINK[row.plink],
-        llid=row.llid,
-        plid=row.plid,
-        gate=row.gate,
-        authentication_server=row.authentication_server,
-        authenticated=row.authenticated,
-        mfp=row.mfp,
-        readings=_readings(row.readings, wall_offset_ns),
-    )
-
-
-def interface(row: model.Interface) -> Interface:
-    """An interface as it goes over the wire."""
-    return Interface(
-        ifindex=row.ifindex,
-        interface=_text(row.interface),
-        type=row.type,
-        wiphy=row.wiphy,
-        address=row.address,
-        up=row.up,
-        running=row.running,
-        frequency_mhz=row.frequency_mhz,
-    )
-
-
-def source(row: model.Source, wall_offset_ns: int) -> Source:
-    """A source as it goes over the wire."""
-    return Source(
-        source=row.source,
-        since_unix_ms=(row.since_ns + wall_offset_ns) // 1_000_000,
-        failure=None if row.failure is None else _text(row.failure),
-    )
-
-
-def _was(old: Neighbor, new: Neighbor) -> Was:
-    fields = Was.__struct_fields__
-    return Was(**{key: was for key in fields if (was := getattr(old, key)) != getattr(new, key)})
 
 
 # ---- lines out ----------------------------------------------------------------------------------
@@ -161,7 +66,7 @@ def version(*, release: str, boot: str, started_unix_ms: int, replay: str | None
             release=release,
             boot=boot,
             started_unix_ms=started_unix_ms,
-            replay=None if replay is None else _text(replay),
+            replay=None if replay is None else inert(replay),
         )
     )
 
@@ -195,12 +100,15 @@ def _message(of: model.Change, wall_offset_ns: int) -> Message:
         case model.Neighbor() as row:
             now = neighbor(row, wall_offset_ns)
             if of.new is None:
-                return Removed(seq=0, neighbor=now, reason=of.reason or row.reason)
+                reason = of.reason or row.reason
+                rests_on = evidence(of.evidence)
+                return Removed(seq=0, neighbor=now, reason=reason, evidence=rests_on)
             if not of.news:
                 return Reading(seq=0, neighbor=now)
             if not isinstance(of.old, model.Neighbor):
                 return Changed(seq=0, neighbor=now)
-            return Changed(seq=0, neighbor=now, was=_was(neighbor(of.old, wall_offset_ns), now))
+            was = difference(neighbor(of.old, wall_offset_ns), now)
+            return Changed(seq=0, neighbor=now, was=was)
         case model.Interface() as row:
             if of.new is None:
                 reason = of.reason or model.Reason.INTERFACE_REMOVED

@@ -8,7 +8,7 @@ version may add to are typed ``str``: compare them with the enumerations of
 
 from __future__ import annotations
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from meshwatch.model import Presence
 
@@ -25,6 +25,12 @@ class Readings(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     signal_avg_dbm: int | None = None
     ack_signal_dbm: int | None = None
     airtime_metric: int | None = None
+    measured_unix_ms: int | None = None
+    beacon_interval_tu: int | None = None
+    loss_percent: int | None = None
+    peers: int | None = None
+    path_metric: int | None = None
+    path_changes: int | None = None
     expected_throughput_kbps: int | None = None
     tx_rate_kbps: int | None = None
     rx_rate_kbps: int | None = None
@@ -41,8 +47,17 @@ class Readings(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     nonpeer_pm: str | None = None
 
 
+class Evidence(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    """What a verdict rests on, as of when it was drawn (:class:`meshwatch.model.Evidence`)."""
+
+    proof: str
+    silence_ms: int | None = None
+    missed: int | None = None
+    unanswered: int | None = None
+
+
 class Neighbor(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
-    """One machine in radio range (:class:`meshwatch.model.Neighbor`)."""
+    """One machine in radio range or beyond (:class:`meshwatch.model.Neighbor`)."""
 
     ifindex: int
     interface: str
@@ -51,6 +66,7 @@ class Neighbor(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     reason: str
     since_unix_ms: int
     first_heard_unix_ms: int
+    evidence: Evidence | None = None
     proximity: str
     plink: str | None = None
     llid: int | None = None
@@ -59,6 +75,14 @@ class Neighbor(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     authentication_server: bool | None = None
     authenticated: bool | None = None
     mfp: bool | None = None
+    security: str | None = None
+    mesh_id: str | None = None
+    accepting: bool | None = None
+    one_sided: str | None = None
+    next_hop: str | None = None
+    hop_count: int | None = None
+    proxy: str | None = None
+    bouncing: bool = field(default_factory=lambda: False)  # not a plain default: always written
     readings: Readings
 
 
@@ -70,6 +94,7 @@ class Was(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     reason: str | None = None
     since_unix_ms: int | None = None
     first_heard_unix_ms: int | None = None
+    evidence: Evidence | None = None
     proximity: str | None = None
     plink: str | None = None
     llid: int | None = None
@@ -78,6 +103,14 @@ class Was(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     authentication_server: bool | None = None
     authenticated: bool | None = None
     mfp: bool | None = None
+    security: str | None = None
+    mesh_id: str | None = None
+    accepting: bool | None = None
+    one_sided: str | None = None
+    next_hop: str | None = None
+    hop_count: int | None = None
+    proxy: str | None = None
+    bouncing: bool | None = None
 
 
 class Interface(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
@@ -91,6 +124,9 @@ class Interface(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True)
     up: bool
     running: bool
     frequency_mhz: int | None = None
+    mesh_id: str | None = None
+    beacon_interval_tu: int | None = None
+    gates: tuple[str, ...] = field(default_factory=lambda: ())  # likewise always written
 
 
 class Source(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
@@ -146,12 +182,15 @@ class Changed(
     was: Was | None = None
 
 
-class Removed(Struct, frozen=True, kw_only=True, tag_field="class", tag="removed"):
+class Removed(
+    Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="class", tag="removed"
+):
     """A neighbor left the table; ``neighbor`` is the last that was known of it."""
 
     seq: int
     neighbor: Neighbor
     reason: str
+    evidence: Evidence | None = None
 
 
 class Reading(Struct, frozen=True, kw_only=True, tag_field="class", tag="reading"):

@@ -14,8 +14,9 @@ LAYERS: dict[str, int] = {}
 for level, names in enumerate(
     [
         "__init__ model observations",
-        "link table feed",
-        "codec records netlink pace look nl80211 rtnetlink capture protocol pcap recording replay",
+        "hearing account means cadence loss reach sides traffic patience link portrait beyond port table feed",
+        "codec records netlink pace look nl80211 rtnetlink capture protocol pcap recording replay"
+        " interfaces glances",
         "kernel bus server",
         "config pump sources tee wall playback systemd daemon",
     ]

@@ -1,0 +1,91 @@
+"""The interval at which a neighbor sends beacons: as it says, or as its signs of life show.
+
+A tap hears what the beacons claim. Anybody may send beacons in a neighbor's name, and a claim of
+a short interval would make its silence look long: of all that was claimed in the last minute the
+largest counts, and the neighbor's own is always among them.
+
+Without a tap, the times of the signs of life tell: beacons come at multiples of their interval
+(IEEE 802.11-2020 11.1.3.2, target beacon transmission times), traffic does not. A usual interval
+is believed when twelve times in a row the distance was a multiple of it, and the largest such
+one counts. Twelve, because traffic fits one of them by chance in one case of four.
+"""
+
+from __future__ import annotations
+
+TU_NS = 1_024_000  # IEEE 802.11-2020 3.1: 1024 us
+
+#: mac80211's interval when nobody chose; wpa_supplicant and OpenWrt choose 100.
+DEFAULT_TU = 1000
+
+_MINUTE_NS = 60_000_000_000
+_LEAST_TU, _MOST_TU = 10, 10_000  # what cfg80211 admits: net/wireless/nl80211.c, 10 to 10000
+_USUAL_TU = (1000, 500, 400, 300, 250, 200, 100)  # descending
+_FITS_NEEDED = 12
+_TOLERANCE = 0.12
+
+
+class Cadence:
+    """One neighbor's beacon interval."""
+
+    __slots__ = (
+        "_claimed", "_claimed_before", "_fits", "_learned", "_life_ns", "_minute_ns", "tu",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.tu = DEFAULT_TU
+        self._claimed = 0  # the largest claim since _minute_ns
+        self._claimed_before = 0  # and in the minute before
+        self._minute_ns = 0
+        self._fits: list[int] | None = None
+        self._life_ns = 0
+        self._learned = False
+
+    @property
+    def known_tu(self) -> int | None:
+        """The interval, if it is more than an assumption."""
+        return self.tu if self._claimed or self._learned else None
+
+    @property
+    def ns(self) -> int:
+        """The interval."""
+        return self.tu * TU_NS
+
+    @property
+    def claimed(self) -> bool:
+        """It is known from beacons."""
+        return self._claimed > 0
+
+    def claim(self, tu: int, now: int) -> None:
+        """A beacon in the neighbor's name says this interval."""
+        tu = min(max(tu, _LEAST_TU), _MOST_TU)
+        if now - self._minute_ns >= _MINUTE_NS:
+            recent = now - self._minute_ns < 2 * _MINUTE_NS
+            self._claimed_before = self._claimed if recent else 0
+            self._claimed, self._minute_ns = 0, now
+        self._claimed = max(self._claimed, tu)
+        self.tu = max(self._claimed, self._claimed_before)
+
+    def forget_claims(self) -> None:
+        """There is no tap any more."""
+        self._claimed = self._claimed_before = 0
+
+    def live(self, life_ns: int) -> None:
+        """A sign of life that the kernel dated: perhaps a beacon."""
+        if self._claimed:
+            return
+        distance_ns = life_ns - self._life_ns
+        if distance_ns < _LEAST_TU * TU_NS:  # the same one, dated anew
+            return
+        self._life_ns = life_ns
+        if self._fits is None:
+            self._fits = [0] * len(_USUAL_TU)
+            return
+        for place, tu in enumerate(_USUAL_TU):
+            off_ns = (distance_ns + tu * TU_NS // 2) % (tu * TU_NS) - tu * TU_NS // 2
+            fits = abs(off_ns) <= tu * TU_NS * _TOLERANCE
+            self._fits[place] = self._fits[place] + 1 if fits else 0
+        for tu, fit in zip(_USUAL_TU, self._fits, strict=True):
+            if fit >= _FITS_NEEDED:
+                self.tu = tu
+                self._learned = True
+                return

@@ -1,0 +1,69 @@
+"""How a neighbor's beacons get lost, learned from its own: what silence is usual for it.
+
+The model has two states (Gilbert's): a beacon is missed with one probability after one that was
+heard, and with another after one that was missed, because losses come in bursts. A silence of k
+beacons in a row then happens, for any one beacon, with the probability
+
+    p * r ** (k - 1)        p: missed at all, r: missed although the one before was missed
+
+and a verdict that may be wrong so and so often needs the smallest k that is rarer than that.
+"""
+
+from __future__ import annotations
+
+from math import ceil, log
+
+# As of late: 17 minutes at the default beacon interval, 100 s at OpenWrt's.
+_MEMORY_SLOTS = 1024.0
+
+# What is assumed of a neighbor of whom nothing is known: one in five, as if four had been seen.
+_ASSUMED_SLOTS, _ASSUMED_LOSS = 4.0, 0.2
+
+# Independent losses of one in five, however rarely bursts were seen: a link turns bad at once.
+_LEAST_PERSISTENCE = 0.2
+_MOST_PERSISTENCE = 0.95
+
+
+class Loss:
+    """The beacon slots of one neighbor."""
+
+    __slots__ = ("_again", "_missed", "_slots")
+
+    def __init__(self) -> None:
+        self._slots = _ASSUMED_SLOTS
+        self._missed = _ASSUMED_SLOTS * _ASSUMED_LOSS
+        self._again = self._missed * _ASSUMED_LOSS  # missed, as was the one before
+
+    def heard_after(self, missed: int) -> None:
+        """A beacon was heard, and ``missed`` ones before it were not."""
+        self._note(missed + 1, missed, missed - 1)
+
+    def sampled(self, missed: int) -> None:
+        """At any one moment, so many of the newest beacons were missing."""
+        self._note(1, min(missed, 1), int(missed > 1))
+
+    def _note(self, slots: int, missed: int, again: int) -> None:
+        self._slots += slots
+        if missed > 0:
+            self._missed += missed
+            self._again += max(again, 0)
+        if self._slots > _MEMORY_SLOTS:
+            fading = _MEMORY_SLOTS / self._slots
+            self._slots, self._missed = _MEMORY_SLOTS, self._missed * fading
+            self._again *= fading
+
+    @property
+    def percent(self) -> int:
+        """Of the beacons of late, so many were missed."""
+        seen = self._slots - _ASSUMED_SLOTS
+        missed = self._missed - _ASSUMED_SLOTS * _ASSUMED_LOSS
+        return round(100 * max(0.0, missed) / seen) if seen >= 1 else 0
+
+    def unusual(self, rate: float) -> int:
+        """The number of beacons missed in a row, at least 1, that is rarer than ``rate``."""
+        missed = min(self._missed / self._slots, _MOST_PERSISTENCE)
+        if missed <= rate:
+            return 1
+        again = self._again / self._missed if self._missed else 0.0
+        persistence = min(max(again, _LEAST_PERSISTENCE), _MOST_PERSISTENCE)
+        return 1 + ceil(log(rate / missed) / log(persistence))

@@ -1,0 +1,158 @@
+"""One interface as the table keeps it: evidence for it by source, and its neighbors' entries."""
+
+from __future__ import annotations
+
+from meshwatch.account import Account
+from meshwatch.beyond import Beyond
+from meshwatch.hearing import Hearing
+from meshwatch.link import Link
+from meshwatch.means import Means
+from meshwatch.model import Interface, Key, Neighbor, Presence, Proximity, Readings
+from meshwatch.observations import Beacon, InterfaceSeen, LinkSeen
+from meshwatch.portrait import escaped
+
+NEWS_BURST, NEWS_PERIOD_NS = 8, 10_000_000_000
+
+#: Whoever is no station of ours, on the air or beyond, is noted up to this number: anybody can
+#: send in any name.
+MOST_STRANGERS = 256
+#: A stranger is noted when a second beacon came within this time.
+STRANGE_NS = 15_000_000_000
+
+
+class Entry:
+    """What is known and published of one address, and what is due."""
+
+    __slots__ = (
+        "account",
+        "beyond",
+        "held",
+        "key",
+        "link",
+        "paced_ns",
+        "pending",
+        "queued_ns",
+        "row",
+    )
+
+    def __init__(self, ifindex: int, address: str, account: Account) -> None:
+        self.key = Key("neighbor", ifindex, address)
+        self.link = Link(ifindex, address)
+        self.beyond: Beyond | None = None
+        self.row: Neighbor | None = None
+        self.account = account  # of its news
+        self.held = False  # there is news, to be told when the account allows it
+        self.pending: Readings | None = None  # newer than the row's, to be published in time
+        self.paced_ns = 0  # when the row was last published
+        self.queued_ns: int | None = None  # the place in the agenda that counts
+
+
+class Port:
+    """Evidence for one interface, and its neighbors."""
+
+    def __init__(self) -> None:
+        self.seen: InterfaceSeen | None = None  # nl80211
+        self.seen_ns = 0
+        self.link: LinkSeen | None = None  # rtnetlink
+        self.link_ns = 0
+        self.own: Beacon | None = None  # a tap
+        self.row: Interface | None = None
+        self.running_ns = 0  # up and running since then, or last
+        self.hearing = Hearing()
+        self.means = Means()
+        self.entries: dict[str, Entry] = {}
+        self.strangers_refused = 0
+        self._accounts: dict[str, Account] = {}  # of neighbors that came and went
+        self._met: dict[str, int] = {}  # strangers of whom one beacon was heard, oldest first
+
+    def entry(self, address: str, now: int) -> Entry:
+        """The entry of an address, made when there is none."""
+        entry = self.entries.get(address)
+        if entry is None:
+            assert self.seen is not None
+            account = self._accounts.pop(address, None) or Account(NEWS_BURST, NEWS_PERIOD_NS)
+            entry = self.entries[address] = Entry(self.seen.ifindex, address, account)
+        return entry
+
+    def stranger(self, address: str, now: int) -> Entry | None:
+        """The entry of whoever sends beacons; None if there is none and none is to be made."""
+        entry = self.entries.get(address)
+        if entry is not None:
+            return entry
+        met_ns = self._met.pop(address, None)
+        if met_ns is None or now - met_ns > STRANGE_NS:
+            if len(self._met) >= MOST_STRANGERS:
+                del self._met[next(iter(self._met))]
+            self._met[address] = now
+            return None
+        return self.outsider(address, now)
+
+    def outsider(self, address: str, now: int) -> Entry | None:
+        """The entry of somebody who is no station of ours; None when there are too many."""
+        entry = self.entries.get(address)
+        if entry is None:
+            outsiders = sum(each.link.station is None for each in self.entries.values())
+            if outsiders >= MOST_STRANGERS:
+                self.strangers_refused += 1
+                return None
+        return entry or self.entry(address, now)
+
+    def forget(self, address: str, now: int) -> Entry | None:
+        """Take an entry out; what its news cost is remembered for as long as it matters."""
+        entry = self.entries.pop(address, None)
+        if entry is not None and entry.account.full_ns() > now:
+            if len(self._accounts) >= MOST_STRANGERS:
+                for known in [a for a, each in self._accounts.items() if each.full_ns() <= now]:
+                    del self._accounts[known]
+            if len(self._accounts) < MOST_STRANGERS:
+                self._accounts[address] = entry.account
+        return entry
+
+    def absent(self, addresses: frozenset[str]) -> list[str]:
+        """Stations that a dump did not list; it never lists who has no station."""
+        return [
+            address
+            for address, entry in self.entries.items()
+            if address not in addresses and (entry.link.station or not entry.row)
+        ]
+
+    def shows(self, link: Link) -> bool:
+        """Evidence from before the interface came up is void: the kernel kept no station."""
+        return self.alive and link.presence is not None and link.evidence_ns >= self.running_ns
+
+    @property
+    def alive(self) -> bool:
+        """The interface is up and has joined."""
+        return self.row is not None and self.row.up and self.row.running
+
+    def interface(self) -> Interface | None:
+        """Who wins: nl80211 says what it is, rtnetlink how it is, the newest its name."""
+        seen, link, own = self.seen, self.link, self.own
+        if seen is None or seen.type is None:
+            return None
+        return Interface(
+            ifindex=seen.ifindex,
+            interface=link.name if link and self.link_ns >= self.seen_ns else seen.name,
+            type=seen.type,
+            wiphy=seen.wiphy,
+            address=seen.address,
+            up=link.up if link else True,
+            running=link.running if link else True,
+            frequency_mhz=seen.frequency_mhz,
+            mesh_id=escaped(own.mesh_id) if own else None,
+            beacon_interval_tu=own.interval_tu if own else None,
+            gates=self._gates(),
+        )
+
+    def _gates(self) -> tuple[str, ...]:
+        rows = (entry.row for entry in self.entries.values())
+        return tuple(
+            sorted(
+                row.address
+                for row in rows
+                if row is not None
+                and row.gate
+                and row.proximity is Proximity.DIRECT
+                and row.presence is Presence.PRESENT
+            )
+        )

@@ -1,0 +1,60 @@
+"""What the frames that we sent a neighbor tell, in the counters of its station entry.
+
+Ordinary traffic is a probe for free: a frame that failed was not acknowledged, with all its
+retries. And the airtime metric is made of it: net/mac80211/rc80211_minstrel_ht.c has nothing to
+say before some frames were sent, and says the same for ever when no more are.
+"""
+
+from __future__ import annotations
+
+from meshwatch.observations import Station, StationField
+
+_TX_PACKETS, _TX_FAILED = int(StationField.TX_PACKETS), int(StationField.TX_FAILED)
+
+#: Fewer frames than these make no metric: measured, it settles within about five.
+MEASURED_PACKETS = 5
+
+
+class Traffic:
+    """The counters of one station entry since its link came up.
+
+    ``moved_ns`` is when they were last seen to grow; None: not while we looked.
+    """
+
+    __slots__ = ("_base", "_failed", "_failed_probes", "_known", "_packets", "moved_ns")
+
+    def __init__(self) -> None:
+        self._known = False
+        self._packets = self._base = self._failed = self._failed_probes = 0
+        self.moved_ns: int | None = None
+
+    @property
+    def measured(self) -> bool:
+        """Enough was sent over this link for its metric to mean something."""
+        return self._packets - self._base >= MEASURED_PACKETS
+
+    def probe_failed(self) -> None:
+        """The kernel will count this one too."""
+        self._failed_probes += 1
+
+    def look(self, s: Station, now: int) -> int:
+        """How many frames failed since the last look, our probes not counted."""
+        failed = 0
+        if s.present & _TX_FAILED:
+            if self._known:
+                failed = s.tx_failed - self._failed - self._failed_probes
+            self._failed, self._failed_probes = s.tx_failed, 0
+        if s.present & _TX_PACKETS:
+            if s.tx_packets < self._packets:  # a new station entry
+                self._base = 0
+                self.moved_ns = None
+            elif self._known and s.tx_packets > self._packets:
+                self.moved_ns = now
+            self._packets = s.tx_packets
+        self._known = True
+        return max(0, failed)
+
+    def begin(self) -> None:
+        """A link came up: what was measured on the one before is void."""
+        self._base = self._packets
+        self.moved_ns = None
