@@ -15,17 +15,17 @@ for level, names in enumerate(
     [
         "__init__ model observations",
         "hearing account means cadence loss reach sides traffic patience link portrait beyond port table feed",
-        "codec records netlink pace look nl80211 rtnetlink capture protocol pcap recording replay"
+        "codec records netlink pace look nl80211 rtnetlink capture claims protocol pcap recording replay"
         " interfaces glances",
-        "kernel bus server",
+        "kernel bus server letterbox",
         "config pump sources tee wall playback systemd daemon",
     ]
 ):
     LAYERS |= dict.fromkeys(names.split(), level)
 
 # Clients stand beside the daemon: they know the words and the form, nothing of its insides.
-CLIENTS = {"client", "cli"}
-FOR_CLIENTS = {"__init__", "model", "protocol"} | CLIENTS
+CLIENTS = {"client", "cli", "agent", "poke"}
+FOR_CLIENTS = {"__init__", "model", "protocol", "account", "systemd"} | CLIENTS
 
 FENCES = {
     "pyroute2": {"kernel", "codec"},
@@ -35,8 +35,10 @@ FENCES = {
         "kernel",
         "bus",
         "server",
+        "letterbox",
         "client",
         "cli",
+        "agent",
         "pump",
         "sources",
         "playback",
