@@ -14,9 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from meshwatch.observations import Monitor
 from meshwatch.pcap import MalformedCapture
 from meshwatch.recording import (
     LOSS_MARK,
+    RADIOTAP,
     Packet,
     Recording,
     RecordingFailed,
@@ -27,6 +29,8 @@ from meshwatch.recording import (
 GENERIC, ROUTE = 16, 0
 SECOND_NS = 1_000_000_000
 COOKED = bytes.fromhex("00040338 00000000 00000000 00000010")
+MON0, MON1 = Monitor(7, "mon0", 0), Monitor(9, "mon1", 1)
+FRAME = bytes.fromhex("0000080000000000 c800")  # an empty radiotap header, and little else
 REQUEST = struct.pack("=IHHII", 20, 32, 0x301, 7, 0) + b"\x11\x00\x00\x00"
 
 
@@ -40,12 +44,21 @@ def written(path: Path, packets: list[Packet], wall_offset_ns: int = 0) -> bytes
 
 
 def note(writer: Writer, packet: Packet) -> None:
-    how = writer.sent if packet.outgoing else writer.received
-    how(packet.protocol, packet.data, packet.time_ns)
+    if packet.monitor is None:
+        how = writer.sent if packet.outgoing else writer.received
+        how(packet.protocol, packet.data, packet.time_ns)
+    else:
+        how_frame = writer.sent_frame if packet.outgoing else writer.received_frame
+        how_frame(packet.monitor, packet.data, packet.time_ns)
 
 
 def read(data: bytes) -> list[Packet]:
     return list(Recording(BytesIO(data)))
+
+
+def heard(time_ns: int, monitor: Monitor = MON0) -> Packet:
+    """A frame from the air."""
+    return Packet(time_ns, RADIOTAP, False, FRAME, monitor)
 
 
 packets = st.builds(
@@ -54,6 +67,15 @@ packets = st.builds(
     protocol=st.sampled_from([GENERIC, ROUTE]),
     outgoing=st.booleans(),
     data=st.binary(max_size=100),
+    monitor=st.none(),
+) | st.builds(
+    Packet,
+    time_ns=st.integers(0, 1 << 61),
+    protocol=st.just(RADIOTAP),
+    outgoing=st.booleans(),
+    data=st.binary(min_size=1, max_size=100),
+    monitor=st.sampled_from([MON0, MON1])
+    | st.builds(Monitor, st.integers(0, 1 << 31), st.text(max_size=15), st.integers(0, 1 << 31)),
 )
 
 
@@ -99,6 +121,7 @@ def test_remembers_what_it_was_told_to_look_at(
 
 def test_cut_anywhere_gives_the_whole_packets_before(tmp_path: Path) -> None:
     originals = [Packet(i, GENERIC, i % 2 == 0, bytes(i)) for i in range(6)]
+    originals[3:5] = [heard(3), heard(4, MON1)]
     data = written(tmp_path / "x.pcapng", originals)
     ends = {}
     for size in range(4, len(data) + 1):
@@ -107,8 +130,8 @@ def test_cut_anywhere_gives_the_whole_packets_before(tmp_path: Path) -> None:
         assert found == originals[: len(found)]
         if not recording.cut:
             ends[size] = len(found)
-    # The section and the interface end whole too.
-    assert list(ends.values()) == [0, 0, 1, 2, 3, 4, 5, 6]
+    # The section and the interfaces end whole too.
+    assert list(ends.values()) == [0, 0, 1, 2, 3, 3, 4, 4, 5, 6]
 
 
 @settings(deadline=None)
@@ -243,8 +266,8 @@ def test_what_is_not_netlink_is_skipped_or_refused() -> None:
     recording = Recording(BytesIO(data))
     assert len(list(recording)) == 1
     assert recording.skipped == 2
-    with pytest.raises(MalformedCapture, match="link type 127, not netlink"):
-        read(pcapng("<", linktype=127))
+    with pytest.raises(MalformedCapture, match="link type 1, not netlink"):
+        read(pcapng("<", linktype=1))
     with pytest.raises(MalformedCapture, match="at byte 0: neither pcapng nor pcap"):
         read(b"ELF, perhaps")
     with pytest.raises(MalformedCapture, match="at byte 0"):
