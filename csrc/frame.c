@@ -8,7 +8,7 @@
 
 /* ---- elements ------------------------------------------------------------------------------- */
 
-enum { /* table 9-92 */
+enum { /* element ids (table 9-92) */
 	ELEMENT_MESH_CONFIGURATION = 113,
 	ELEMENT_MESH_ID = 114,
 	ELEMENT_PEERING_MANAGEMENT = 117,
@@ -23,7 +23,7 @@ _Static_assert(sizeof(struct mw_mesh_configuration) == 7, "the element as it is 
 
 /*
  * Protocol, the transmitter's link id, the receiver's (Confirm, and Close if it is known), reason
- * (Close), and in secured meshes the PMKID (9.4.2.101).
+ * (Close), and in secured meshes the PMKID.
  */
 static enum mw_frame_reason decode_peering_management(struct span in, struct mw_frame *frame)
 {
@@ -88,7 +88,7 @@ static enum mw_frame_reason decode_elements(struct span in, struct mw_frame *fra
 		    !span_take(&in, header[1], &payload))
 			return MW_FRAME_ELEMENT;
 		if (header[0] == ELEMENT_MIC && frame->kind == MW_FRAME_PEERING)
-			break; /* what follows it is encrypted (14.5.3) */
+			break; /* what follows it is encrypted (AMPE, 14.5) */
 		reason = decode_element(header[0], payload, frame);
 		if (reason != MW_FRAME_OK)
 			return reason;

@@ -1,9 +1,8 @@
 /*
  * frame.h - one frame of a monitor interface, radiotap header and all, into one record.
  *
- * Like nl80211.h, also the declarations that cffi reads. Numbers are in host byte order. Clauses
- * are those of IEEE 802.11-2020; the radiotap header is described on radiotap.org and by
- * include/net/ieee80211_radiotap.h of the kernel.
+ * Like nl80211.h, also the declarations that cffi reads. Numbers are in host byte order; elements
+ * and frames are those of IEEE 802.11-2020.
  */
 #ifndef MESHWATCH_FRAME_H
 #define MESHWATCH_FRAME_H
@@ -14,13 +13,7 @@
 #include <stdint.h>
 
 enum {
-	MW_MESH_ID_SIZE = 32,    /* at most (9.4.2.99) */
-	MW_RADIOTAP_TX_FAIL = 1, /* in mw_frame.tx_flags: not acknowledged, after all retries */
-	MW_CAPABILITY_PRIVACY = 16,
-	MW_FORMATION_GATE = 1, /* connected to a mesh gate; in between the number of peerings */
-	MW_FORMATION_AS = 128, /* connected to an authentication server */
-	MW_CAPABILITY_ACCEPTING = 1,
-	MW_CAPABILITY_FORWARDING = 8
+	MW_MESH_ID_SIZE = 32 /* at most */
 };
 
 /* What a frame is. */
@@ -28,7 +21,7 @@ enum mw_frame_kind {
 	MW_FRAME_OTHER,   /* well-formed as far as looked at, of no interest */
 	MW_FRAME_BEACON,  /* a mesh beacon */
 	MW_FRAME_FOREIGN, /* a beacon of something else than a mesh */
-	MW_FRAME_PEERING, /* Mesh Peering Open, Confirm or Close (9.6.15) */
+	MW_FRAME_PEERING, /* Mesh Peering Open, Confirm or Close */
 	MW_FRAME_STATUS   /* a QoS Null frame of ours, back from the driver: tx_flags tell its fate */
 };
 
@@ -58,7 +51,7 @@ enum mw_frame_field {
 	MW_HAS_REASON
 };
 
-/* Mesh Configuration element (9.4.2.98), as it is on the air. */
+/* Mesh Configuration element, as it is on the air. */
 struct mw_mesh_configuration {
 	uint8_t path_protocol;
 	uint8_t path_metric;

@@ -52,6 +52,8 @@ class FFI:
     @overload
     def new(self, ctype: Literal["struct mw_tapped *"]) -> Frames: ...
     @overload
+    def new(self, ctype: Literal["struct mw_frame *"]) -> CData: ...
+    @overload
     def new(self, ctype: Literal["struct mw_message[]"], init: int) -> CData: ...
     def from_buffer(
         self, data: bytes | bytearray | memoryview | mmap, /, *, require_writable: bool = ...
@@ -68,9 +70,17 @@ class Lib:
 
     MW_SLOTS_MAX: int
     MW_TAP_SLOTS_MAX: int
+    MW_FRAME_BEACON: int
+    MW_FRAME_FOREIGN: int
+    MW_FRAME_PEERING: int
+    MW_FRAME_STATUS: int
+    MW_HAS_SIGNAL: int
+    MW_HAS_TX_FLAGS: int
+    MW_HAS_REASON: int
     def mw_decode(
         self, data: CData, size: int, start: int, family: int, records: CData, capacity: int, /
     ) -> int: ...
+    def mw_frame_decode(self, data: CData, size: int, out: CData, /) -> int: ...
     def mw_reason_text(self, reason: int, /) -> CData: ...
     def mw_drain(
         self, fd: int, buffer: CData, slot_size: int, slots: int, out: CData, /
