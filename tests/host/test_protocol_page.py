@@ -15,6 +15,7 @@ import pytest
 
 from meshwatch import model, protocol
 from meshwatch.client import Mirror
+from meshwatch.protocol.rows import MAX_GATES
 from meshwatch.server import Server
 
 PAGE = Path(__file__).parents[2] / "man" / "meshwatch-protocol.7.scd"
@@ -26,6 +27,7 @@ OBJECTS = {
     for kind in (
         protocol.Protocol,
         protocol.Neighbor,
+        protocol.Evidence,
         protocol.Readings,
         protocol.Interface,
         protocol.Source,
@@ -94,10 +96,24 @@ def test_keys_of_objects(name: str) -> None:
         ("neighbor", list(model.Presence)),
         ("neighbor", list(model.Reason)),
         ("neighbor", [state.name.lower() for state in model.Plink]),
+        ("neighbor", list(model.Proximity)),
+        ("neighbor", ["open", "sae", "802.1x"]),
+        ("neighbor", list(model.OneSided)),
+        ("evidence", list(model.Proof)),
         ("readings", [mode.name.lower() for mode in model.PowerMode]),
         ("interface", list(model.InterfaceType)),
     ],
-    ids=["presence", "reason", "plink", "power mode", "type"],
+    ids=[
+        "presence",
+        "reason",
+        "plink",
+        "proximity",
+        "security",
+        "one-sided",
+        "proof",
+        "power mode",
+        "type",
+    ],
 )
 def test_every_word_is_explained(section: str, words: list[str]) -> None:
     assert [word for word in words if f"_{word}_" not in ABOUT_OBJECTS[section]] == []
@@ -126,6 +142,7 @@ def test_numbers_in_the_page() -> None:
     assert f"at most {protocol.MAX_LINE} bytes" in TEXT
     newest = re.findall(r"^\*(\d+)\.(\d+)\* \(\d{4}-\d\d-\d\d\)$", TOP["HISTORY"], re.MULTILINE)[0]
     assert newest == (str(protocol.MAJOR), str(protocol.MINOR))
+    assert re.findall(r"at most (\d+)\.\n", ABOUT_OBJECTS["interface"]) == [str(MAX_GATES)]
     mode = inspect.signature(Server).parameters["mode"].default
     assert f"(mode {mode:04o})" in TEXT
 

@@ -25,7 +25,7 @@ from meshwatch.client import (
     Resynchronised,
     SourceChanged,
 )
-from meshwatch.model import Change, InterfaceType, Plink, Presence, Reason, Row
+from meshwatch.model import Change, Evidence, InterfaceType, Plink, Presence, Proof, Reason, Row
 
 VERSION = protocol.version(release="0", boot="b", started_unix_ms=5).numbered(1)
 
@@ -68,10 +68,16 @@ def told(mirror: Mirror, *rows: Row) -> list[Event]:
     return events
 
 
-def tell(mirror: Mirror, old: Row | None, new: Row | None, news: bool = True) -> list[Event]:
+def tell(
+    mirror: Mirror,
+    old: Row | None,
+    new: Row | None,
+    news: bool = True,
+    evidence: Evidence | None = None,
+) -> list[Event]:
     row = old or new
     assert row is not None
-    change = Change(row.key, old, new, news, Reason.DELETED if new is None else None)
+    change = Change(row.key, old, new, news, Reason.DELETED if new is None else None, evidence)
     return mirror.receive(protocol.change(change, 0).numbered(3))
 
 
@@ -118,6 +124,15 @@ def test_changes_carry_what_was() -> None:
     assert mirror.interfaces == {}
 
 
+def test_a_removal_carries_its_evidence() -> None:
+    mirror = Mirror()
+    told(mirror, ANN)
+    evidence = Evidence(proof=Proof.PROBE, silence_ms=1400, unanswered=3)
+    (removed,) = tell(mirror, ANN, None, evidence=evidence)
+    assert isinstance(removed, Removed)
+    assert removed.evidence == protocol.Evidence(proof="probe", silence_ms=1400, unanswered=3)
+
+
 def test_a_restarted_daemon_is_no_storm() -> None:
     """It learned its times anew, and says "established" where it had said "returned"."""
     mirror = Mirror()
@@ -129,6 +144,44 @@ def test_a_restarted_daemon_is_no_storm() -> None:
     restarted = replace(NL80211, since_ns=9 * 10**9)
     assert [type(event) for event in told(mirror, MESH0, restarted, *later)] == [Resynchronised]
     assert list(mirror.neighbors.values()) == [wire(row) for row in later]
+
+
+def test_a_restarted_daemon_that_heard_no_beacon_yet_is_no_storm() -> None:
+    """Nor is its next restart, whose first look is later than the first beacons."""
+    mirror = Mirror()
+    tapped = replace(MESH0, mesh_id="school", beacon_interval_tu=1000)
+    heard = neighbor(
+        1,
+        evidence=Evidence(proof=Proof.BEACON),
+        security="sae",
+        mesh_id="school",
+        accepting=True,
+    )
+    looked = neighbor(1, evidence=Evidence(proof=Proof.LOOK))
+    told(mirror, tapped, NL80211, heard)
+    for interface, row in ((MESH0, looked), (tapped, heard)):
+        assert [type(event) for event in told(mirror, interface, NL80211, row)] == [Resynchronised]
+        assert mirror.neighbors == {NeighborKey(3, ANN.address): wire(row)}
+        assert mirror.interfaces == {3: protocol.interface(interface)}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"mesh_id": "school"}, {"mesh_id": "market"}),
+        ({"accepting": True}, {"accepting": False}),
+        ({"one_sided": "ours"}, {}),
+        ({}, {"next_hop": "02:00:00:00:00:09"}),
+        ({"bouncing": True}, {}),
+    ],
+)
+def test_a_reconnection_tells_what_became_another(
+    before: dict[str, object], after: dict[str, object]
+) -> None:
+    mirror = Mirror()
+    told(mirror, neighbor(1, **before))
+    changed, _ = told(mirror, neighbor(1, **after))
+    assert changed == Changed(wire(neighbor(1, **after)), wire(neighbor(1, **before)))
 
 
 def test_a_reconnection_tells_what_happened_meanwhile() -> None:

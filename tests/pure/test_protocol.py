@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshwatch import model, protocol
-from meshwatch.model import Change, Plink, PowerMode, Presence, Reason
+from meshwatch.model import Change, OneSided, Plink, PowerMode, Presence, Proof, Proximity, Reason
 
 OFFSET_NS = 1_790_000_000_000_000_000
 NS = st.integers(0, 2**62)
@@ -23,6 +23,16 @@ LINK_ID = st.none() | st.integers(0, 2**16 - 1)
 # What a kernel, a driver's author or a file system can call something: any bytes.
 NAME = st.binary(min_size=1, max_size=15).map(lambda raw: raw.decode("utf-8", "surrogateescape"))
 ADDRESS = st.binary(min_size=6, max_size=6).map(lambda raw: raw.hex(":"))
+# What a stranger can transmit, undecodable bytes escaped.
+MESH_ID = st.binary(max_size=32).map(lambda raw: raw.decode("utf-8", "backslashreplace"))
+
+EVIDENCE = st.builds(
+    model.Evidence,
+    proof=st.sampled_from(Proof),
+    silence_ms=COUNT,
+    missed=COUNT,
+    unanswered=COUNT,
+)
 
 READINGS = st.builds(
     model.Readings,
@@ -42,6 +52,8 @@ NEIGHBORS = st.builds(
     reason=st.sampled_from(Reason),
     since_ns=NS,
     first_heard_ns=NS,
+    evidence=st.none() | EVIDENCE,
+    proximity=st.sampled_from(Proximity),
     plink=st.none() | st.sampled_from(Plink),
     llid=LINK_ID,
     plid=LINK_ID,
@@ -49,6 +61,14 @@ NEIGHBORS = st.builds(
     authentication_server=FLAG,
     authenticated=FLAG,
     mfp=FLAG,
+    security=st.none() | st.sampled_from(["open", "sae", "802.1x"]),
+    mesh_id=st.none() | MESH_ID,
+    accepting=FLAG,
+    one_sided=st.none() | st.sampled_from(OneSided),
+    next_hop=st.none() | ADDRESS,
+    hop_count=COUNT,
+    proxy=st.none() | ADDRESS,
+    bouncing=st.booleans(),
     readings=READINGS,
 )
 INTERFACES = st.builds(
@@ -61,6 +81,9 @@ INTERFACES = st.builds(
     up=st.booleans(),
     running=st.booleans(),
     frequency_mhz=st.none() | st.integers(0, 2**32 - 1),
+    mesh_id=st.none() | MESH_ID,
+    beacon_interval_tu=COUNT,
+    gates=st.lists(ADDRESS, max_size=40).map(tuple),
 )
 SOURCES = st.builds(
     model.Source, source=st.just("nl80211"), since_ns=NS, failure=st.none() | st.text(max_size=400)
@@ -107,6 +130,7 @@ def wire_name(name: str) -> str:
     [
         (protocol.Neighbor, model.Neighbor),
         (protocol.Readings, model.Readings),
+        (protocol.Evidence, model.Evidence),
         (protocol.Interface, model.Interface),
         (protocol.Source, model.Source),
     ],
@@ -137,20 +161,119 @@ def test_a_line_of_a_neighbor() -> None:
             "first_heard_unix_ms": 1_790_000_000_000,
             "proximity": "direct",
             "plink": "estab",
+            "bouncing": False,
             "readings": {"last_heard_unix_ms": 1_790_000_000_002, "reach": "0000"},
         },
     }
 
 
-def test_was_names_what_differs_and_only_that() -> None:
-    quiet = msgspec.structs.replace(
-        ANN, presence=Presence.QUIET, reason=Reason.SILENT, since_ns=9_000_000, llid=5
+def test_a_line_of_a_neighbor_beyond_radio_range() -> None:
+    """Words, not numbers or names of a language; an empty array is an array."""
+    row = msgspec.structs.replace(
+        ANN,
+        evidence=model.Evidence(proof=Proof.PATH, silence_ms=0),
+        proximity=Proximity.MESH,
+        plink=None,
+        one_sided=OneSided.OURS,
+        next_hop="02:00:00:00:02:00",
+        hop_count=3,
+        bouncing=True,
+        readings=model.Readings(last_heard_ns=0, measured_ns=5_000_000, loss_percent=0),
     )
-    line = parsed(protocol.change(Change(ANN.key, ANN, quiet), OFFSET_NS))
+    line = parsed(protocol.change(Change(row.key, None, row), OFFSET_NS))["neighbor"]
+    assert line["readings"].pop("measured_unix_ms") == 1_790_000_000_005
+    assert line["readings"].pop("loss_percent") == 0
+    told = ("evidence", "proximity", "one_sided", "next_hop", "hop_count", "bouncing")
+    assert [line[key] for key in told] == [
+        {"proof": "path", "silence_ms": 0},
+        "mesh",
+        "ours",
+        "02:00:00:00:02:00",
+        3,
+        True,
+    ]
+    mesh0 = model.Interface(
+        ifindex=3,
+        interface="mesh0",
+        type=model.InterfaceType.MESH,
+        wiphy=0,
+        address="02:00:00:00:00:00",
+        up=True,
+        running=True,
+    )
+    line = parsed(protocol.change(Change(mesh0.key, None, mesh0), OFFSET_NS))
+    assert line["interface"]["gates"] == []
+
+
+def test_a_removal_says_on_what_it_rests() -> None:
+    evidence = model.Evidence(proof=Proof.PROBE, silence_ms=1400, missed=1, unanswered=3)
+    gone = Change(ANN.key, ANN, None, reason=Reason.SILENT, evidence=evidence)
+    line = parsed(protocol.change(gone, OFFSET_NS))
+    assert line["evidence"] == {"proof": "probe", "silence_ms": 1400, "missed": 1, "unanswered": 3}
+    assert "evidence" not in line["neighbor"]
+
+
+@pytest.mark.parametrize(
+    ("on_the_air", "told"),
+    [
+        ("school", "school"),
+        ("Schüle 学校", "Schüle 学校"),
+        ("\x1b[2J\x1b]0;owned\x07", r"\x1b[2J\x1b]0;owned\x07"),
+        ("a\r\nb\x00\x7f\x85", r"a\r\nb\x00\x7f\x85"),
+        ("\u202egnp.exe\u2066", r"\u202egnp.exe\u2066"),
+        (b"\xff\xfe".decode("utf-8", "backslashreplace"), r"\xff\xfe"),
+        ("\udcff", r"\udcff"),
+        ("\x01" * 32, r"\x01" * 32),
+        ((b"\xff" * 32).decode("utf-8", "backslashreplace"), r"\xff" * 32),
+    ],
+)
+def test_a_mesh_id_is_inert(on_the_air: str, told: str) -> None:
+    row = msgspec.structs.replace(ANN, mesh_id=on_the_air)
+    assert parsed(protocol.change(Change(row.key, None, row), 0))["neighbor"]["mesh_id"] == told
+
+
+@given(st.text())
+def test_no_text_is_obeyed_or_without_bound(text: str) -> None:
+    row = msgspec.structs.replace(ANN, interface=text, mesh_id=text)
+    wire = protocol.neighbor(row, 0)
+    for told, most in ((wire.mesh_id, 128), (wire.interface, 90)):
+        assert told is not None
+        assert told.isprintable()
+        assert len(told.encode()) <= most
+        if text.isprintable() and len(text.encode()) <= most:
+            assert told == text
+
+
+@given(MESH_ID, NAME)
+def test_what_the_kernel_and_the_air_allow_is_told_whole(mesh_id: str, name: str) -> None:
+    """However it is escaped: another character at the end makes another text."""
+    row = msgspec.structs.replace(ANN, interface=name, mesh_id=mesh_id)
+    other = msgspec.structs.replace(ANN, interface=name[:-1] + "_", mesh_id=mesh_id[:-1] + "_")
+    wire = protocol.neighbor(row, 0)
+    if name[-1:] != "_":
+        assert wire.interface != protocol.neighbor(other, 0).interface
+    if mesh_id[-1:] != "_":
+        assert wire.mesh_id != protocol.neighbor(other, 0).mesh_id
+
+
+def test_was_names_what_differs_and_only_that() -> None:
+    before = msgspec.structs.replace(ANN, evidence=model.Evidence(proof=Proof.BEACON))
+    quiet = msgspec.structs.replace(
+        ANN,
+        presence=Presence.QUIET,
+        reason=Reason.SILENT,
+        since_ns=9_000_000,
+        llid=5,
+        evidence=model.Evidence(proof=Proof.BEACON, missed=2),
+        bouncing=True,
+    )
+    line = parsed(protocol.change(Change(ANN.key, before, quiet), OFFSET_NS))
     assert line["was"] == {
         "presence": "present",
         "reason": "established",
         "since_unix_ms": 1_790_000_000_001,
+        "evidence": {"proof": "beacon"},
+        "bouncing": False,
     }
 
 
@@ -174,7 +297,13 @@ def test_every_change_is_read_back(old: model.Row, new: model.Row, seq: int) -> 
     if type(old) is type(new):
         pairs.append((old, new))
     for before, after in pairs:
-        change = Change(new.key, before, after, reason=None if after else Reason.ABSENT)
+        change = Change(
+            new.key,
+            before,
+            after,
+            reason=None if after else Reason.ABSENT,
+            evidence=None if after else getattr(old, "evidence", None),
+        )
         line = protocol.change(change, OFFSET_NS)
         text = line.numbered(seq)
         assert len(text) <= protocol.MAX_LINE
@@ -212,15 +341,30 @@ def test_a_snapshot_is_everything_in_lines_that_say_more(rows: list[model.Row], 
 
 
 def test_a_line_of_snapshot_holds_the_longest_rows_there_can_be() -> None:
-    """Everything at its longest, and every character of a text written as six bytes."""
+    """Everything at its longest, and every character of a text written as two bytes or more."""
+    texts = ("\x01" * 500, "\\" * 500, '"' * 500, "学" * 500, "\U0001f310" * 500, "\udcff" * 500)
+    for text in texts:
+        for row in longest_rows(text):
+            for line in protocol.snapshot([row] * 100, OFFSET_NS):
+                assert len(line.numbered(2**53)) <= protocol.MAX_LINE
+
+
+def longest_rows(text: str) -> tuple[model.Row, ...]:
     largest = model.Neighbor(
         ifindex=2**31 - 1,
-        interface="\x01" * 500,
+        interface=text,
         address="02:00:00:00:00:00",
         presence=Presence.PRESENT,
         reason=max(Reason, key=len),
         since_ns=2**63 - 1,
         first_heard_ns=2**63 - 1,
+        evidence=model.Evidence(
+            proof=max(Proof, key=len),
+            silence_ms=-(2**63),
+            missed=-(2**63),
+            unanswered=-(2**63),
+        ),
+        proximity=max(Proximity, key=len),
         plink=Plink.OPN_RCVD,
         llid=65535,
         plid=65535,
@@ -228,6 +372,14 @@ def test_a_line_of_snapshot_holds_the_longest_rows_there_can_be() -> None:
         authentication_server=False,
         authenticated=False,
         mfp=False,
+        security="802.1x",
+        mesh_id=text,
+        accepting=False,
+        one_sided=max(OneSided, key=len),
+        next_hop="02:00:00:00:00:00",
+        hop_count=-(2**63),
+        proxy="02:00:00:00:00:00",
+        bouncing=False,
         readings=model.Readings(
             last_heard_ns=2**63 - 1,
             reach=65535,
@@ -237,10 +389,21 @@ def test_a_line_of_snapshot_holds_the_longest_rows_there_can_be() -> None:
             },
         ),
     )
-    failed = model.Source(source="nl80211", since_ns=2**63 - 1, failure="\x01" * 5000)
-    for row in (largest, failed):
-        for line in protocol.snapshot([row] * 100, OFFSET_NS):
-            assert len(line.numbered(2**53)) <= protocol.MAX_LINE
+    interface = model.Interface(
+        ifindex=2**31 - 1,
+        interface=text,
+        type=model.InterfaceType.MESH,
+        wiphy=2**32 - 1,
+        address="02:00:00:00:00:00",
+        up=False,
+        running=False,
+        frequency_mhz=2**32 - 1,
+        mesh_id=text,
+        beacon_interval_tu=-(2**63),
+        gates=("02:00:00:00:00:00",) * 1000,
+    )
+    failed = model.Source(source="nl80211", since_ns=2**63 - 1, failure=text)
+    return largest, interface, failed
 
 
 def test_an_empty_table_has_a_snapshot() -> None:
@@ -283,9 +446,80 @@ def test_a_later_minor_version_is_understood() -> None:
     assert protocol.decode(b'{"class":"path","seq":9,"path":[]}') is None
 
 
+def test_a_line_of_1_0_is_read() -> None:
+    """As that version wrote it, with every key it had of a neighbor and an interface."""
+    changed = protocol.decode(
+        b'{"class":"changed","seq":6,"neighbor":{"ifindex":4,"interface":"mesh0","address":'
+        b'"02:00:00:00:02:00","presence":"present","reason":"established","since_unix_ms":'
+        b'1795000004800,"first_heard_unix_ms":1795000004790,"proximity":"direct","plink":"estab",'
+        b'"llid":312,"plid":40011,"gate":true,"authentication_server":false,"authenticated":true,'
+        b'"mfp":false,"readings":{"last_heard_unix_ms":1795000095000,"reach":"ffff"}},'
+        b'"was":{"presence":"heard"}}'
+    )
+    assert isinstance(changed, protocol.Changed)
+    row = changed.neighbor
+    assert (row.proximity, row.evidence, row.mesh_id, row.bouncing) == ("direct", None, None, False)
+    interface = protocol.decode(
+        b'{"class":"interface","seq":7,"interface":{"ifindex":4,"interface":"mesh0","type":"mesh",'
+        b'"wiphy":0,"address":"02:00:00:00:00:00","up":true,"running":false}}'
+    )
+    assert isinstance(interface, protocol.InterfaceChanged)
+    assert interface.interface.gates == ()
+
+
+# What a reader of 1.0 counts on: the keys that are always there, and what they hold.
+ALWAYS_IN_1_0 = {
+    "version": {
+        "seq": int, "protocol": dict, "release": str, "boot": str, "started_unix_ms": int,
+    },
+    "snapshot": {"seq": int, "interfaces": list, "sources": list, "neighbors": list},
+    "changed": {"seq": int, "neighbor": dict},
+    "removed": {"seq": int, "neighbor": dict, "reason": str},
+    "reading": {"seq": int, "neighbor": dict},
+    "interface": {"seq": int, "interface": dict},
+    "interface_removed": {"seq": int, "interface": dict, "reason": str},
+    "source": {"seq": int, "source": dict},
+}  # fmt: skip
+NEIGHBOR_IN_1_0 = {
+    "ifindex": int, "interface": str, "address": str, "presence": str, "reason": str,
+    "since_unix_ms": int, "first_heard_unix_ms": int, "proximity": str, "readings": dict,
+}  # fmt: skip
+READINGS_IN_1_0 = {"last_heard_unix_ms": int, "reach": str}
+INTERFACE_IN_1_0 = {
+    "ifindex": int, "interface": str, "type": str, "wiphy": int, "address": str, "up": bool,
+    "running": bool,
+}  # fmt: skip
+
+
+def holds(told: dict[str, Any], wanted: dict[str, type]) -> bool:
+    return wanted.items() <= {key: type(value) for key, value in told.items()}.items()
+
+
+@given(NEIGHBORS, INTERFACES)
+def test_a_reader_of_1_0_finds_what_it_knew(
+    neighbor: model.Neighbor, interface: model.Interface
+) -> None:
+    hello = protocol.version(release="0.1", boot="b", started_unix_ms=1)
+    lines = [hello, *protocol.snapshot([neighbor, interface], OFFSET_NS)]
+    for row in (neighbor, interface):
+        lines += [
+            protocol.change(Change(row.key, None, row), OFFSET_NS),
+            protocol.change(Change(row.key, row, row, news=False), OFFSET_NS),
+            protocol.change(Change(row.key, row, None, reason=Reason.ABSENT), OFFSET_NS),
+        ]
+    for line in map(parsed, lines):
+        assert holds(line, ALWAYS_IN_1_0[line["class"]])
+        for told in [*line.get("neighbors", ()), *filter(None, [line.get("neighbor")])]:
+            assert holds(told, NEIGHBOR_IN_1_0)
+            assert told["presence"] in ("heard", "present", "quiet")
+            assert holds(told["readings"], READINGS_IN_1_0)
+        for told in [*line.get("interfaces", ()), *filter(None, [line.get("interface")])]:
+            assert holds(told, INTERFACE_IN_1_0)
+
+
 def test_another_major_version_is_refused_with_both_versions() -> None:
     line = b'{"class":"version","seq":1,"protocol":{"major":2,"minor":3},"speaks":"otherwise"}'
-    with pytest.raises(protocol.ProtocolError, match=r"2\.3.*1\.0"):
+    with pytest.raises(protocol.ProtocolError, match=r"2\.3.*1\.1"):
         protocol.decode(line)
 
 
