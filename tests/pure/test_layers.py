@@ -15,8 +15,8 @@ for level, names in enumerate(
     [
         "__init__ model observations",
         "hearing account means cadence loss reach sides traffic patience link portrait beyond port table feed",
-        "codec records frames netlink pace look nl80211 rtnetlink capture claims protocol pcap recording"
-        " replay interfaces glances",
+        "codec records frames netlink pace look nl80211 rtnetlink capture claims protocol"
+        " pcap recording replay interfaces glances",
         "kernel bus server letterbox",
         "config pump sources tee wall playback systemd daemon",
     ]
