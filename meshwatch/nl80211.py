@@ -285,7 +285,6 @@ class Nl80211:
         if watched := self._interfaces.watched.get(ifindex):
             watched.pace.hint(now)
             if deleted:
-                watched.stations.pop(deleted, None)
                 seen.append(StationDeleted(ifindex, deleted))
         elif ifindex not in self._interfaces.known:
             self._interfaces.pace.hint(now)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
@@ -27,92 +26,23 @@ from meshwatch.observations import (
     SourceState,
     StationDeleted,
     StationSeen,
-    StationsSwept,
 )
-from meshwatch.records import Kind, decode
 from tests.pure import kernel_bytes as k
 from tests.pure.kernel_bytes import MESH0, A, B, C
+from tests.pure.nl80211_turns import (
+    ALL,
+    STATIONS,
+    addresses,
+    answer,
+    begun,
+    looks_ms,
+    others,
+    seq_of,
+    settled,
+    swept,
+    wanted,
+)
 from tests.pure.turns import MS, Turns
-
-ALL = (k.GET_INTERFACE, 0)
-STATIONS = (k.GET_STATION, MESH0)
-
-
-def wanted(requests: Sequence[bytes], family: int = k.FAMILY) -> list[tuple[int, int]]:
-    """Command and interface of each request."""
-    found = []
-    for request in requests:
-        (message,) = decode(request, family)
-        assert message.kind is Kind.REQUEST
-        assert message.flags & k.DUMP == k.DUMP
-        found.append((message.command, message.ifindex))
-    return found
-
-
-def seq_of(turns: Turns) -> int:
-    """Sequence number of the only request of the last turn."""
-    (request,) = turns.asked
-    return k.head(request)[2]
-
-
-def swept(*addresses: str, ifindex: int = MESH0) -> StationsSwept:
-    return StationsSwept(ifindex, frozenset(addresses))
-
-
-def addresses(seen: Sequence[Observation]) -> list[str]:
-    return [o.address for o in seen if isinstance(o, StationSeen)]
-
-
-def others(seen: Sequence[Observation]) -> list[Observation]:
-    return [o for o in seen if not isinstance(o, StationSeen)]
-
-
-def begun(*interfaces: tuple[int, str, int], only: frozenset[str] | None = None) -> Turns:
-    """The family is known and the interfaces are listed at 0 ms; one look is under way."""
-    turns = Turns(Nl80211(only))
-    turns.at(0, k.family())
-    assert wanted(turns.asked) == [ALL]
-    seq = seq_of(turns)
-    parts = [
-        k.interface(ifindex, name, type_, seq=seq, flags=k.MULTI)
-        for ifindex, name, type_ in interfaces
-    ]
-    turns.at(0, *parts, k.done(seq))
-    return turns
-
-
-def settled(*peers: str) -> Turns:
-    """Interface mesh0 is known with these peers, established, at 0 ms; nothing is under way."""
-    turns = begun((MESH0, "mesh0", k.MESH))
-    assert wanted(turns.asked) == [STATIONS]
-    seq = seq_of(turns)
-    seen = turns.at(0, *(k.station(peer, seq=seq) for peer in peers), k.done(seq))
-    assert seen[-2:] == [swept(*peers), Settled("nl80211")]
-    return turns
-
-
-def answer(turns: Turns, ms: float, *parts: bytes) -> list[Observation]:
-    """The station dump that was just asked for is answered by these and an end."""
-    assert wanted(turns.asked) == [STATIONS]
-    seq = seq_of(turns)
-    return turns.at(ms, *(k.renumbered(part, seq) for part in parts), k.done(seq))
-
-
-def looks_ms(turns: Turns, until_ms: float, *parts: bytes) -> list[float]:
-    """When stations are looked at until then, if each look is answered at once by these."""
-    times = []
-    while (due := turns.deadline_ms()) is not None and due <= until_ms:
-        turns.at(due)
-        while turns.asked:
-            seq = seq_of(turns)
-            if wanted(turns.asked) == [STATIONS]:
-                times.append(due)
-                answers = [k.renumbered(part, seq) for part in parts]
-            else:
-                answers = [k.interface(seq=seq, flags=k.MULTI)]
-            turns.at(due, *answers, k.done(seq))
-    return times
-
 
 # ---- the beginning ------------------------------------------------------------------------------
 
@@ -422,9 +352,10 @@ def test_transmit_statuses_and_unknown_commands_are_nothing() -> None:
         assert turns.deadline_ms() == 1000
 
 
-def test_a_channel_switch_is_a_reason_to_look_at_the_interfaces() -> None:
+@pytest.mark.parametrize("command", [k.CH_SWITCH_NOTIFY, k.CH_SWITCH_STARTED_NOTIFY])
+def test_a_channel_switch_is_a_reason_to_look_at_the_interfaces(command: int) -> None:
     turns = settled()
-    turns.at(500, k.nl80211(k.CH_SWITCH_NOTIFY, k.u32(3, MESH0)))
+    turns.at(500, k.nl80211(command, k.u32(3, MESH0)))
     turns.at(510)
     assert wanted(turns.asked) == [ALL]
 

@@ -1,0 +1,55 @@
+"""Which single stations of one interface to look at between two dumps, and when.
+
+* What somebody wants to know is looked at when he says, and once for everybody who does.
+* A peering frame is worth several looks: a tap hears it before mac80211 has handled it (the
+  frame is cloned to monitor interfaces first, net/mac80211/rx.c, and then queued for a worker),
+  so that a look some milliseconds after a Close may still find the link established; and the
+  timers of peering are 100 ms.
+* Anybody can send frames in anybody's name, so there is a limit to looks in a second. Whoever
+  wants more gets a dump, which answers all questions at once, and a second without glances.
+"""
+
+from __future__ import annotations
+
+from meshwatch.pace import MS_NS
+
+PEERING_NS = (0, 5 * MS_NS, 20 * MS_NS, 60 * MS_NS, 150 * MS_NS, 350 * MS_NS)
+SPAN_NS = 1000 * MS_NS
+GLANCES_PER_SPAN = 25
+
+
+class Glances:
+    """The looks that are due, by address."""
+
+    def __init__(self) -> None:
+        self._times: dict[str, list[int]] = {}  # ascending
+        self._taken: list[int] = []  # in the last span
+        self._rests_until_ns: int | None = None
+
+    def want(self, address: str, now: int, after_ns: tuple[int, ...] = (0,)) -> None:
+        """Look at this station so long after ``now``."""
+        if self._rests_until_ns is not None and now < self._rests_until_ns:
+            return
+        wanted = {now + ns for ns in after_ns}
+        self._times[address] = sorted(wanted.union(self._times.get(address, ())))
+
+    def due(self) -> int | None:
+        """When to look next."""
+        return min((times[0] for times in self._times.values()), default=None)
+
+    def take(self, now: int) -> list[str] | None:
+        """Whom to look at now; None: they were too many, only a dump helps."""
+        due = [address for address, times in self._times.items() if times[0] <= now]
+        if not due:
+            return due
+        self._taken = [time for time in self._taken if time > now - SPAN_NS] + [now] * len(due)
+        if len(self._taken) > GLANCES_PER_SPAN:
+            self._times.clear()
+            self._taken.clear()
+            self._rests_until_ns = now + SPAN_NS
+            return None
+        for address in due:
+            later = [time for time in self._times.pop(address) if time > now]
+            if later:
+                self._times[address] = later
+        return due
