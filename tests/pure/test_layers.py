@@ -14,10 +14,11 @@ LAYERS: dict[str, int] = {}
 for level, names in enumerate(
     [
         "__init__ model observations",
-        "hearing account means cadence loss reach sides traffic patience link portrait beyond port table feed",
+        "hearing account means cadence loss reach sides traffic patience link portrait beyond"
+        " port table feed",
         "codec records frames netlink pace look nl80211 rtnetlink capture claims protocol"
         " pcap recording replay interfaces glances",
-        "kernel bus server letterbox",
+        "kernel tap bus server letterbox",
         "config pump sources tee wall playback systemd daemon",
     ]
 ):
@@ -30,7 +31,7 @@ FOR_CLIENTS = {"__init__", "model", "protocol", "account", "systemd"} | CLIENTS
 FENCES = {
     "pyroute2": {"kernel", "codec"},
     "dbus_next": {"bus"},
-    "meshwatch._csrc": {"records", "frames", "kernel"},
+    "meshwatch._csrc": {"records", "frames", "kernel", "tap"},
     "asyncio": {
         "kernel",
         "bus",

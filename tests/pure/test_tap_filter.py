@@ -1,0 +1,157 @@
+"""The tap's filter, run by an interpreter of classic BPF: on real frames, and as it is meant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from meshwatch.tap import FILTER, SLOT_BYTES, Instruction
+
+# As Linux 6.1 put them on the air of mac80211_hwsim: three stations peer, one leaves.
+BEACON = bytes.fromhex(
+    "80000000ffffffffffff4200000000004200000000000000652d74ffdc600600e803000000000108"
+    "82040b160c12182403010105040102000032043048606c7208746573746d65736871070101000100"
+    "0009"
+)
+OPEN = bytes.fromhex(
+    "d0003a0142000000010042000000000042000000000050000f010000010882040b160c1218243204"
+    "3048606c7208746573746d65736871070101000100000975040000bf0f"
+)
+CONFIRM = bytes.fromhex(
+    "d0003a0142000000000042000000010042000000010030000f0200000100010882040b160c121824"
+    "32043048606c7208746573746d657368710701010001000009750600002390bf0f"
+)
+CLOSE = bytes.fromhex(
+    "d0003a0142000000020042000000010042000000010010010f037208746573746d657368750800002c44443b3400"
+)
+ACKNOWLEDGEMENT = bytes.fromhex("d4000000420000000000")
+QOS_NULL = bytes.fromhex("c8033a0142000000010042000000000042000000010000004200000000001700")
+MULTICAST_DATA = bytes.fromhex(
+    "8802000033330000001642000000000042000000000000002001001f00000000aaaa0300000086dd"
+    "600000000024000100000000000000000000000000000000ff020000000000000000000000000016"
+    "3a000502000001008f006f8a0000000104000000ff0200000000000000000001ff000000"
+)
+
+# Radiotap headers: of hwsim0; of a frame that a monitor interface received (with signal and RX
+# flags); of a transmit status (rate, TX flags, retries); and one longer than 255 bytes.
+HWSIM = bytes.fromhex("000016000f000000082d74ffdc60060000026c09a000")
+RECEIVED = bytes.fromhex("00001a002f480000082d74ffdc60060000026c09a000e2000000")
+SENT = bytes.fromhex("00000d00048002000200010000")
+LONG = bytes.fromhex("00002c0100000000") + bytes(0x12C - 8)
+HEADERS = [HWSIM, RECEIVED, SENT, LONG]
+
+
+def run(program: Sequence[Instruction], frame: bytes) -> int:
+    """How many bytes of a frame a program keeps (linux/bpf_common.h, net/core/filter.c)."""
+    a = x = at = 0
+    while True:
+        code, k, if_true, if_false = program[at]
+        at += 1
+        match code:
+            case 0x30 | 0x50:  # BPF_LD | BPF_B, BPF_ABS or BPF_IND
+                place = k + (x if code == 0x50 else 0)
+                if place >= len(frame):
+                    return 0
+                a = frame[place]
+            case 0x64:  # BPF_ALU | BPF_LSH | BPF_K
+                a = a << k & 0xFFFFFFFF
+            case 0x4C:  # BPF_ALU | BPF_OR | BPF_X
+                a |= x
+            case 0x07:  # BPF_MISC | BPF_TAX
+                x = a
+            case 0x15:  # BPF_JMP | BPF_JEQ | BPF_K
+                at += if_true if a == k else if_false
+            case 0x25:  # BPF_JGT
+                at += if_true if a > k else if_false
+            case 0x35:  # BPF_JGE
+                at += if_true if a >= k else if_false
+            case 0x45:  # BPF_JSET
+                at += if_true if a & k else if_false
+            case 0x06:  # BPF_RET | BPF_K
+                return k
+            case _:
+                raise AssertionError(f"an instruction of unknown code {code:#x}")
+
+
+def passes(frame: bytes) -> bool:
+    kept = run(FILTER, frame)
+    assert kept in (0, SLOT_BYTES + 1)
+    return kept > 0
+
+
+def changed(frame: bytes, place: int, octet: int) -> bytes:
+    return frame[:place] + bytes([octet]) + frame[place + 1 :]
+
+
+@pytest.mark.parametrize("header", HEADERS, ids=["hwsim", "received", "sent", "long"])
+@pytest.mark.parametrize(
+    ("frame", "wanted"),
+    [
+        (BEACON, True),
+        (changed(BEACON, 34, 0x10), True),  # with privacy, as secured meshes
+        (changed(BEACON, 34, 0x01), False),  # of an access point
+        (changed(BEACON, 34, 0x12), False),  # of an IBSS
+        (changed(BEACON, 0, 0x50), False),  # a probe response
+        (BEACON[:34], False),
+        (OPEN, True),
+        (CONFIRM, True),
+        (CLOSE, True),
+        (changed(CLOSE, 1, 0x08), True),  # repeated
+        (changed(CLOSE, 25, 0), False),
+        (changed(CLOSE, 25, 4), False),  # mesh group key inform
+        (changed(CLOSE, 25, 0xFF), False),
+        (changed(CLOSE, 24, 13), False),  # mesh action: path selection
+        (changed(CLOSE, 24, 4), False),  # public action
+        (changed(CLOSE, 0, 0xE0), False),  # action without acknowledgement
+        (CLOSE[:25], False),
+        (ACKNOWLEDGEMENT, False),
+        (MULTICAST_DATA, False),
+        (changed(QOS_NULL, 0, 0x48), False),
+        (b"", False),
+    ],
+)
+def test_real_frames_and_their_relatives(header: bytes, frame: bytes, wanted: bool) -> None:
+    assert passes(header + frame) is wanted
+
+
+@pytest.mark.parametrize(
+    ("header", "wanted"), [(HWSIM, False), (RECEIVED, False), (SENT, True), (LONG, False)]
+)
+def test_of_qos_null_frames_only_what_became_of_ours(header: bytes, wanted: bool) -> None:
+    assert passes(header + QOS_NULL) is wanted
+    assert passes(header + changed(QOS_NULL, 1, 0x0B)) is wanted
+
+
+def is_wanted(frame: bytes) -> bool:
+    """What the filter is to let in, in other words."""
+    header = int.from_bytes(frame[2:4], "little")
+    sent = len(frame) > 5 and bool(frame[5] & 0x80)
+    match tuple(frame[header:]) if len(frame) >= 4 else ():
+        case (0x80, *rest):
+            return len(rest) > 33 and not rest[33] & 3
+        case (0xD0, *rest):
+            return tuple(rest[23:25]) in {(15, 1), (15, 2), (15, 3)}
+        case (0xC8, *_):
+            return sent
+    return False
+
+
+@given(
+    st.binary(max_size=8)
+    | st.builds(
+        lambda header, frame, size: (header + frame)[:size],
+        st.sampled_from(HEADERS) | st.binary(min_size=4, max_size=60),
+        st.sampled_from([BEACON, OPEN, CONFIRM, CLOSE, QOS_NULL, ACKNOWLEDGEMENT])
+        | st.binary(max_size=50),
+        st.integers(0, 400),
+    ),
+    st.lists(st.tuples(st.integers(0, 60), st.integers(0, 255)), max_size=3),
+)
+@example(b"\x00\x00\x00\x00\x00\x80\xc8", [])
+def test_the_filter_is_what_is_meant(frame: bytes, accidents: list[tuple[int, int]]) -> None:
+    for place, octet in accidents:
+        frame = changed(frame, place, octet) if place < len(frame) else frame
+    assert passes(frame) is is_wanted(frame)
