@@ -19,8 +19,6 @@ from collections.abc import Iterable
 from struct import Struct as Layout
 from typing import NamedTuple
 
-from msgspec import Struct
-
 from meshwatch._csrc import ffi, lib
 from meshwatch.model import InterfaceType
 from meshwatch.observations import (
@@ -30,6 +28,7 @@ from meshwatch.observations import (
     InterfaceDeleted,
     InterfaceSeen,
     InterfacesSwept,
+    Monitor,
     Observation,
     PeeringAction,
     PeeringSeen,
@@ -55,14 +54,6 @@ _PRIVACY = 0x10
 _GATE, _PEERS_SHIFT, _PEERS_MASK, _AUTHENTICATION_SERVER = 0x01, 1, 0x3F, 0x80
 _ACCEPTING, _FORWARDING = 0x01, 0x08
 _TX_FAIL = 0x01  # of the radiotap header's TX flags: not acknowledged, after all retries
-
-
-class Monitor(Struct, frozen=True):
-    """A monitor interface, and the radio that it shares with our mesh interfaces."""
-
-    ifindex: int
-    name: str
-    wiphy: int
 
 
 class Frame(NamedTuple):
