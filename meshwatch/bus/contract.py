@@ -14,7 +14,8 @@ from typing import NamedTuple
 from dbus_next.signature import Variant
 from msgspec import Struct
 
-from meshwatch.model import Interface, Key, Neighbor
+from meshwatch.model import Evidence, Interface, Key, Neighbor
+from meshwatch.protocol.text import inert
 
 FILE = Path(__file__).with_name("org.meshwatch.xml")
 
@@ -38,6 +39,9 @@ INTEGERS: dict[str, tuple[int, int]] = {
     "u": (0, (1 << 32) - 1),
     "t": (0, (1 << 64) - 1),
 }
+
+# What a dictionary of Evidence holds, as far as it is known.
+EVIDENCE = {"proof": "s", "silence_ms": "u", "missed": "u", "unanswered": "u"}
 
 
 class Manager(Struct, frozen=True):
@@ -192,7 +196,15 @@ def _wall_ms(wall_offset_ns: Callable[[], int], time_ns: int) -> object:
 def _cast(signature: str, plain: object) -> object:
     """A field of the model as a value that its D-Bus type can hold, whatever the kernel said."""
     if isinstance(plain, dict):
-        return {_text(key): _text(value) for key, value in plain.items()}
+        return {inert(key): inert(value) for key, value in plain.items()}
+    if isinstance(plain, tuple):
+        return [inert(each) for each in plain]
+    if isinstance(plain, Evidence):
+        return {
+            key: Variant(type_, _cast(type_, value))
+            for key, type_ in EVIDENCE.items()
+            if (value := getattr(plain, key)) is not None
+        }
     if signature in INTEGERS and isinstance(plain, int):
         low, high = INTEGERS[signature]
         return max(low, min(plain, high))
@@ -202,9 +214,5 @@ def _cast(signature: str, plain: object) -> object:
         return plain.name.lower()
     if isinstance(plain, int):  # reach: bits, in hex as on the sockets
         return f"{plain:04x}"
-    return _text(plain)
-
-
-def _text(plain: object) -> str:
-    """D-Bus carries valid UTF-8 without NUL and drops the connection of who sends other."""
-    return str(plain).encode(errors="replace").decode().replace("\0", "?")
+    # D-Bus carries valid UTF-8 without NUL and drops the connection of who sends other.
+    return inert(str(plain))

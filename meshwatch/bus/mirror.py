@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from meshwatch.bus.contract import Manager, Subject, path
-from meshwatch.model import Change, Interface, Key, Neighbor, Reason, Row, Source
+from meshwatch.model import Change, Evidence, Interface, Key, Neighbor, Reason, Row, Source
 
 # A parent is told before its children, and withdrawn after them.
 ORDER: tuple[type[Subject], ...] = (Manager, Interface, Neighbor)
@@ -19,6 +19,7 @@ class Saying(NamedTuple):
     old: Subject | None
     new: Subject | None
     reason: str  # of a removal; "" if it went by unnoticed
+    evidence: Evidence | None = None  # of a removal
 
 
 class Mirror:
@@ -62,7 +63,7 @@ class Mirror:
                 self._failures[change.key.name] = change.new.failure
             self._put(Manager(self._version, dict(self._failures)))
         elif change.new is None:
-            self._drop(change.key, change.reason or "")
+            self._drop(change.key, change.reason or "", change.evidence)
         elif not isinstance(change.new, Source):
             self._put(change.new)
 
@@ -112,7 +113,7 @@ class Mirror:
         self._now[where] = subject
         self._changed[type(subject)][where] = None
 
-    def _drop(self, key: Key, reason: str) -> None:
+    def _drop(self, key: Key, reason: str, evidence: Evidence | None = None) -> None:
         where = self._at.pop(key, None)
         if where is None:
             return
@@ -120,4 +121,4 @@ class Mirror:
         self._changed[type(gone)].pop(where, None)
         told = self._told.pop(where, None)
         if told is not None:
-            self._leaving[type(told)][where] = Saying(told, None, reason)
+            self._leaving[type(told)][where] = Saying(told, None, reason, evidence)

@@ -7,6 +7,8 @@ import contextlib
 import logging
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from meshwatch import __version__
 from meshwatch.bus.answers import Answers
 from meshwatch.bus.connection import CallError, Connection
@@ -170,12 +172,14 @@ class Bus:
                 await asyncio.sleep(0)
 
     def _say(self, connection: Connection, saying: Saying) -> None:
-        old, new, _ = saying
+        old, new, _, evidence = saying
         subject = new or old
         assert subject is not None
         where, interface = path(subject), INTERFACE_OF[type(subject)]
         if new is None:
-            # The reason first: after InterfacesRemoved a client has nothing left to ask.
+            # Why, first: after InterfacesRemoved a client has nothing left to ask.
+            if isinstance(old, Neighbor) and evidence is not None:
+                self._say_difference(connection, where, old, replace(old, evidence=evidence))
             self._say_presence(connection, where, saying)
             connection.signal(ROOT, OBJECT_MANAGER, "InterfacesRemoved", "oas", where, [interface])
             return
@@ -183,21 +187,20 @@ class Bus:
             values = {interface: self._contract.news(new)}
             connection.signal(ROOT, OBJECT_MANAGER, "InterfacesAdded", "oa{sa{sv}}", where, values)
         else:
-            changed, invalidated = self._contract.difference(old, new)
-            if changed or invalidated:
-                connection.signal(
-                    where,
-                    PROPERTIES,
-                    "PropertiesChanged",
-                    "sa{sv}as",
-                    interface,
-                    changed,
-                    invalidated,
-                )
+            self._say_difference(connection, where, old, new)
         self._say_presence(connection, where, saying)
 
+    def _say_difference(
+        self, connection: Connection, where: str, old: Subject, new: Subject
+    ) -> None:
+        changed, invalidated = self._contract.difference(old, new)
+        if changed or invalidated:
+            interface = INTERFACE_OF[type(new)]
+            body = (interface, changed, invalidated)
+            connection.signal(where, PROPERTIES, "PropertiesChanged", "sa{sv}as", *body)
+
     def _say_presence(self, connection: Connection, where: str, saying: Saying) -> None:
-        old, new, reason = saying
+        old, new, reason, _ = saying
         subject = new or old
         if not isinstance(subject, Neighbor):
             return

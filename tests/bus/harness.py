@@ -21,6 +21,7 @@ from meshwatch.bus import Bus
 from meshwatch.feed import Feed
 from meshwatch.model import (
     Change,
+    Evidence,
     Interface,
     InterfaceType,
     Key,
@@ -120,9 +121,10 @@ class World:
             self.rows[row.key] = row
         self.feed.publish(changes)
 
-    def drop(self, key: Key, reason: Reason) -> None:
+    def drop(self, key: Key, reason: Reason, evidence: Evidence | None = None) -> None:
         """A row was removed."""
-        self.feed.publish([Change(key, self.rows.pop(key), None, reason=reason)])
+        change = Change(key, self.rows.pop(key), None, reason=reason, evidence=evidence)
+        self.feed.publish([change])
 
     def read(self, row: Row) -> None:
         """Nothing but a row's readings changed."""

@@ -14,8 +14,9 @@ from dbus_next.signature import SignatureTree, Variant
 from msgspec import convert
 from msgspec.structs import fields, replace
 
+from meshwatch.bus.answers import NOT_KNOWN
 from meshwatch.bus.contract import FILE
-from meshwatch.model import Key, Readings, Source
+from meshwatch.model import Evidence, Key, OneSided, Proof, Readings, Source
 from tests.bus.harness import (
     INTERFACE,
     MANAGER,
@@ -46,6 +47,14 @@ FULL = replace(
     authentication_server=False,
     authenticated=True,
     mfp=False,
+    evidence=Evidence(proof=Proof.PROBE, silence_ms=1400, missed=1, unanswered=3),
+    security="sae",
+    mesh_id="school",
+    accepting=True,
+    one_sided=OneSided.THEIRS,
+    next_hop="42:00:00:00:00:02",
+    hop_count=1,
+    proxy="42:00:00:00:00:03",
     readings=convert(
         {field.name: 1 for field in fields(Readings)},
         Readings,
@@ -80,7 +89,7 @@ REFUSED: list[tuple[str, str | None, str, str, list[Any], str]] = [
         ERROR + "UnknownProperty",
     ),
     (where(MESH0), PROPERTIES, "GetAll", "s", [NEIGHBOR], ERROR + "UnknownInterface"),
-    (where(ONE), PROPERTIES, "Get", "ss", [NEIGHBOR, "Gate"], "org.meshwatch.Error.NotKnown"),
+    (where(ONE), PROPERTIES, "Get", "ss", [NEIGHBOR, "Gate"], NOT_KNOWN),
     ("/org", PROPERTIES, "GetAll", "s", [MANAGER], ERROR + "UnknownInterface"),
     # The standard knows one ObjectManager per tree.
     (where(MESH0), OBJECT_MANAGER, "GetManagedObjects", "", [], ERROR + "UnknownInterface"),
@@ -162,7 +171,8 @@ def test_introspection_is_the_file(daemon: MessageDaemon) -> None:
 
 def test_values_have_the_types_that_introspection_promises(daemon: MessageDaemon) -> None:
     async def scenario() -> None:
-        world = World(MESH0, FULL, Source(source="rtnetlink", since_ns=0, failure="no such family"))
+        told = replace(MESH0, mesh_id="school", beacon_interval_tu=1000, gates=(ONE.address,))
+        world = World(told, FULL, Source(source="rtnetlink", since_ns=0, failure="no such family"))
         async with client_of(daemon.address) as client, published(world, daemon.address) as states:
             await states.working()
             managed = await client.call(OBJECT_MANAGER, "GetManagedObjects")
@@ -191,6 +201,31 @@ def test_values_have_the_types_that_introspection_promises(daemon: MessageDaemon
                         if each.find("annotation[@value='false']") is None
                     }
                     assert managed.body[0][path] == {own: news}
+
+    asyncio.run(scenario())
+
+
+def test_evidence_and_gates_have_what_is_known(daemon: MessageDaemon) -> None:
+    async def scenario() -> None:
+        world = World(replace(MESH0, gates=(ONE.address, FULL.proxy)), FULL, neighbor(2))
+        async with client_of(daemon.address) as client, published(world, daemon.address) as states:
+            await states.working()
+            evidence = await client.get(where(ONE), NEIGHBOR, "Evidence")
+            assert {key: (each.signature, each.value) for key, each in evidence.items()} == {
+                "proof": ("s", "probe"),
+                "silence_ms": ("u", 1400),
+                "missed": ("u", 1),
+                "unanswered": ("u", 3),
+            }
+            gates = await client.get(where(MESH0), INTERFACE, "Gates")
+            assert gates == [ONE.address, FULL.proxy]
+            assert await client.get(where(neighbor(2)), NEIGHBOR, "Evidence") == NOT_KNOWN
+            world.put(replace(FULL, evidence=Evidence(proof=Proof.LOOK)), MESH0)
+            await client.until(lambda: len(client.signals) == 2)
+            told = await client.call(PROPERTIES, "GetAll", "s", [NEIGHBOR], path=where(ONE))
+            assert told.body[0]["Evidence"].value == {"proof": Variant("s", "look")}
+            told = await client.call(PROPERTIES, "GetAll", "s", [INTERFACE], path=where(MESH0))
+            assert (told.body[0]["Gates"].signature, told.body[0]["Gates"].value) == ("as", [])
 
     asyncio.run(scenario())
 

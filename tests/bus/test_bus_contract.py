@@ -8,8 +8,25 @@ from typing import Any
 import pytest
 from msgspec.structs import fields, replace
 
-from meshwatch.bus.contract import INTERFACE, MANAGER, NEIGHBOR, Contract, Manager, label, path
-from meshwatch.model import Plink, PowerMode, Readings
+from meshwatch.bus.contract import (
+    EVIDENCE,
+    INTERFACE,
+    MANAGER,
+    NEIGHBOR,
+    Contract,
+    Manager,
+    label,
+    path,
+)
+from meshwatch.model import (
+    Evidence,
+    OneSided,
+    Plink,
+    PowerMode,
+    Proof,
+    Proximity,
+    Readings,
+)
 from meshwatch.protocol import objects
 from tests.bus.harness import WALL_OFFSET_NS, interface, neighbor, plain
 
@@ -78,11 +95,40 @@ def test_values() -> None:
         "Proximity": "direct",
         "Plink": "opn_snt",
         "Plid": 2,
+        "Bouncing": False,
         "LastHeardUnixMs": 1_700_000_000_003,
         "Reach": "0bee",
         "PeerPm": "light_sleep",
         "SignalDbm": -71,
     }
+
+
+def test_values_beyond_radio_range() -> None:
+    row = neighbor(
+        1,
+        proximity=Proximity.MESH,
+        one_sided=OneSided.OURS,
+        mesh_id="a\x1b[2J",
+        hop_count=2,
+        readings=Readings(last_heard_ns=0, measured_ns=4_000_000, loss_percent=0),
+    )
+    values = plain(CONTRACT.values(row))
+    assert (values["Proximity"], values["OneSided"], values["HopCount"]) == ("mesh", "ours", 2)
+    assert values["MeshId"] == "a\\x1b[2J"
+    assert (values["MeasuredUnixMs"], values["LossPercent"]) == (1_700_000_000_004, 0)
+
+
+def test_evidence_is_a_difference_when_any_of_it_is() -> None:
+    old = neighbor(1, evidence=Evidence(proof=Proof.LOOK, missed=2))
+    new = replace(old, evidence=Evidence(proof=Proof.LOOK, missed=1 << 40))
+    changed, invalidated = CONTRACT.difference(old, new)
+    assert plain(plain(changed)["Evidence"]) == {"proof": "look", "missed": (1 << 32) - 1}
+    assert invalidated == []
+    assert CONTRACT.difference(new, replace(new)) == ({}, [])
+
+
+def test_the_keys_of_evidence_are_those_of_the_sockets() -> None:
+    assert EVIDENCE.keys() == {field.name for field in fields(objects.Evidence)}
 
 
 def test_what_a_type_cannot_hold_is_cut_to_it() -> None:
@@ -93,7 +139,8 @@ def test_what_a_type_cannot_hold_is_cut_to_it() -> None:
     assert values["TxBytes"] == 0
     assert values["Llid"] == (1 << 16) - 1
     failures = {"nl80211\0": "bad \udcff byte"}
-    assert plain(CONTRACT.values(Manager("1", failures)))["Failures"] == {"nl80211?": "bad ? byte"}
+    told = plain(CONTRACT.values(Manager("1", failures)))["Failures"]
+    assert told == {"nl80211\\x00": "bad \\udcff byte"}
 
 
 def test_difference_is_news_only() -> None:

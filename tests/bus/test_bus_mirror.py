@@ -8,7 +8,17 @@ from msgspec.structs import replace
 
 from meshwatch.bus.contract import Subject, path
 from meshwatch.bus.mirror import Mirror, Saying
-from meshwatch.model import Change, Interface, Neighbor, Presence, Reason, Row, Source
+from meshwatch.model import (
+    Change,
+    Evidence,
+    Interface,
+    Neighbor,
+    Presence,
+    Proof,
+    Reason,
+    Row,
+    Source,
+)
 from tests.bus.harness import interface, neighbor, where
 
 ONE, TWO = neighbor(1), neighbor(2)
@@ -61,6 +71,14 @@ def test_removed_and_added_again_is_both_in_this_order() -> None:
     again = replace(ONE, since_ns=5)
     mirror.apply(came(again))
     assert told(mirror) == [Saying(ONE, None, "deleted"), Saying(None, again, "")]
+
+
+def test_the_evidence_of_a_removal_waits_with_it() -> None:
+    mirror = mirror_of(MESH0, ONE)
+    evidence = Evidence(proof=Proof.PROBE, unanswered=3)
+    mirror.apply(Change(ONE.key, ONE, None, reason=Reason.SILENT, evidence=evidence))
+    mirror.apply(came(ONE))
+    assert told(mirror) == [Saying(ONE, None, "silent", evidence), Saying(None, ONE, "")]
 
 
 def test_removed_added_removed_is_one_removal() -> None:

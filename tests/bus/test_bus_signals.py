@@ -6,7 +6,7 @@ import asyncio
 
 from msgspec.structs import replace
 
-from meshwatch.model import Presence, Reason, Source
+from meshwatch.model import Evidence, Presence, Proof, Reason, Source
 from tests.bus.harness import (
     INTERFACE,
     MANAGER,
@@ -66,6 +66,25 @@ def test_a_removal_carries_its_reason(daemon: MessageDaemon) -> None:
             presence, removed = client.signals
             assert presence.body == [where(ONE), ONE.address, "present", "", "deleted"]
             assert (removed.path, removed.interface) == (ROOT, OBJECT_MANAGER)
+            assert removed.body == [where(ONE), [NEIGHBOR]]
+
+    asyncio.run(scenario())
+
+
+def test_a_removal_is_told_after_the_evidence_for_it(daemon: MessageDaemon) -> None:
+    async def scenario() -> None:
+        world = World(MESH0, ONE)
+        async with client_of(daemon.address) as client, published(world, daemon.address) as states:
+            await states.working()
+            evidence = Evidence(proof=Proof.PROBE, silence_ms=1400, unanswered=3)
+            world.drop(ONE.key, Reason.SILENT, evidence)
+            await client.until(lambda: len(client.signals) == 3)
+            changed, presence, removed = client.signals
+            assert (changed.path, changed.body[0]) == (where(ONE), NEIGHBOR)
+            assert changed.body[1].keys() == {"Evidence"}
+            told = plain(changed.body[1]["Evidence"].value)
+            assert told == {"proof": "probe", "silence_ms": 1400, "unanswered": 3}
+            assert presence.body == [where(ONE), ONE.address, "present", "", "silent"]
             assert removed.body == [where(ONE), [NEIGHBOR]]
 
     asyncio.run(scenario())

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from meshwatch.model import Reason
+from meshwatch.model import Evidence, Proof, Reason
 from tests.bus.harness import (
     DEADLINE_S,
     INTERFACE,
@@ -32,6 +32,7 @@ from tests.bus.harness import (
 )
 
 MESH0, ONE, TWO = interface(), neighbor(1), neighbor(2)
+PROBED = Evidence(proof=Proof.PROBE, silence_ms=1400, unanswered=3)
 SYSTEM_PYTHON = "/usr/bin/python3"
 
 
@@ -82,7 +83,7 @@ async def told_until_heard(world: World, lines: asyncio.StreamReader) -> bytes:
 
 def test_busctl(daemon: MessageDaemon) -> None:
     async def scenario() -> None:
-        world = World(MESH0, ONE, TWO)
+        world = World(replace(MESH0, gates=(ONE.address,)), replace(ONE, evidence=PROBED), TWO)
         async with published(world, daemon.address) as states:
             await states.working()
             tree = await busctl(daemon, "--list", "tree", NAME)
@@ -102,6 +103,11 @@ def test_busctl(daemon: MessageDaemon) -> None:
                 await busctl(daemon, "introspect", NAME, path)
             words = ("get-property", NAME, where(ONE), NEIGHBOR, "Presence")
             assert await busctl(daemon, *words) == 's "present"\n'
+            words = ("get-property", NAME, where(ONE), NEIGHBOR, "Evidence")
+            told = 'a{sv} 3 "proof" s "probe" "silence_ms" u 1400 "unanswered" u 3\n'
+            assert await busctl(daemon, *words) == told
+            words = ("get-property", NAME, where(MESH0), INTERFACE, "Gates")
+            assert await busctl(daemon, *words) == f'as 1 "{ONE.address}"\n'
             call = ("--json=short", "call", NAME, ROOT, OBJECT_MANAGER, "GetManagedObjects")
             reply = json.loads(await busctl(daemon, *call))
             assert reply["data"][0].keys() == {where(MESH0), where(ONE), where(TWO)}
@@ -130,7 +136,7 @@ def test_busctl_monitor(daemon: MessageDaemon) -> None:
 
 def test_gdbus(daemon: MessageDaemon) -> None:
     async def scenario() -> None:
-        world = World(MESH0, ONE)
+        world = World(MESH0, replace(ONE, evidence=PROBED))
         gdbus = ("gdbus", "call", "--session", "--dest", NAME, "--object-path")
         async with published(world, daemon.address) as states:
             await states.working()
@@ -144,6 +150,11 @@ def test_gdbus(daemon: MessageDaemon) -> None:
                 0,
                 "(<'present'>,)\n",
             )
+            told = "'proof': <'probe'>, 'silence_ms': <uint32 1400>, 'unanswered': <uint32 3>"
+            status, text = await run(daemon, *gdbus, where(ONE), *get, "Evidence")
+            assert (status, text) == (0, f"(<{{{told}}}>,)\n")
+            get_gates = ("--method", f"{PROPERTIES}.Get", INTERFACE, "Gates")
+            assert await run(daemon, *gdbus, where(MESH0), *get_gates) == (0, "(<@as []>,)\n")
             status, text = await run(daemon, *gdbus, where(ONE), *get, "Gate")
             assert status == 1
             assert "org.meshwatch.Error.NotKnown" in text
@@ -203,5 +214,15 @@ def test_glib_keeps_a_correct_mirror(daemon: MessageDaemon) -> None:
                 world.put(replace(TWO, gate=None))
                 objects = await mirror(where(MESH0), where(TWO))
                 assert "Gate" not in objects[where(TWO)][NEIGHBOR]
+                world.put(replace(TWO, evidence=PROBED))
+                objects = await mirror(where(MESH0), where(TWO))
+                evidence = {"proof": "probe", "silence_ms": 1400, "unanswered": 3}
+                assert objects[where(TWO)][NEIGHBOR]["Evidence"] == evidence
+                world.put(replace(MESH0, gates=(TWO.address,)))
+                objects = await mirror(where(MESH0), where(TWO))
+                assert objects[where(MESH0)][INTERFACE]["Gates"] == [TWO.address]
+                world.put(replace(ONE, evidence=Evidence(proof=Proof.LOOK)))
+                objects = await mirror(where(MESH0), where(ONE), where(TWO))
+                assert objects[where(ONE)][NEIGHBOR]["Evidence"] == {"proof": "look"}
 
     asyncio.run(scenario())

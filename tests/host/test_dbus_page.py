@@ -7,7 +7,8 @@ import subprocess
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
-from meshwatch.model import Plink, PowerMode, Presence, Reason
+from meshwatch.bus.contract import EVIDENCE
+from meshwatch.model import OneSided, Plink, PowerMode, Presence, Proof, Proximity, Reason
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "man/org.meshwatch.5.scd").read_text()
@@ -59,6 +60,9 @@ def test_every_word_is_explained() -> None:
     words: dict[str, set[str]] = {
         "*Presence* (s)": {str(each) for each in Presence},
         "*Reason* (s)": {str(each) for each in Reason},
+        "*Evidence* (a{sv})": {str(each) for each in Proof},
+        "*Proximity* (s)": {str(each) for each in Proximity},
+        "*OneSided* (s)": {str(each) for each in OneSided},
         "*Plink* (s)": {each.name.lower() for each in Plink},
         "*LocalPm* (s)": {each.name.lower() for each in PowerMode},
     }
@@ -67,6 +71,11 @@ def test_every_word_is_explained() -> None:
         told = set(re.findall(r"\*([a-z_]+)\*", explanation))
         assert expected <= told, head
         assert told - expected <= {"estab"}, head
+
+
+def test_every_key_of_evidence_is_explained() -> None:
+    told = re.findall(r"_(\w+)_ \((\w)\)", PAGE.split("*Evidence* (a{sv})", 1)[1])
+    assert dict(told) == EVIDENCE
 
 
 def test_the_page_is_a_manual_page() -> None:
