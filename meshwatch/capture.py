@@ -24,6 +24,7 @@ from meshwatch.observations import (
     InterfaceSeen,
     LinkSeen,
     Observation,
+    Question,
     Settled,
     SourceState,
     Station,
@@ -84,15 +85,15 @@ class CapturedNl80211:
     def sent(self, request: bytes, now: int) -> None:
         """A capture does not tell what was sent from what was received."""
 
-    def notice(self, observation: Observation, now: int) -> None:
+    def notice(self, hint: Observation | Question, now: int) -> None:
         """rtnetlink knows the names of interfaces that nobody asked nl80211 about."""
-        if not isinstance(observation, LinkSeen):
+        if not isinstance(hint, LinkSeen):
             return
-        self._names[observation.ifindex] = observation.name
-        interface = self._interfaces.get(observation.ifindex)
-        if interface is not None and interface.name != observation.name:
-            interface = replace(interface, name=observation.name)
-            self._interfaces[observation.ifindex] = interface
+        self._names[hint.ifindex] = hint.name
+        interface = self._interfaces.get(hint.ifindex)
+        if interface is not None and interface.name != hint.name:
+            interface = replace(interface, name=hint.name)
+            self._interfaces[hint.ifindex] = interface
             self._renamed.append(interface)
 
     def deadline(self) -> int | None:
@@ -254,7 +255,7 @@ class CapturedRtnetlink:
     def sent(self, request: bytes, now: int) -> None:
         """A capture does not tell what was sent from what was received."""
 
-    def notice(self, observation: Observation, now: int) -> None:
+    def notice(self, hint: Observation | Question, now: int) -> None:
         """Nothing that nl80211 observes is a hint here."""
 
     def deadline(self) -> int | None:

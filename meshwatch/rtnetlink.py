@@ -30,6 +30,7 @@ from meshwatch.observations import (
     InterfaceDeleted,
     LinkSeen,
     Observation,
+    Question,
     Settled,
 )
 from meshwatch.pace import MS_NS, Pace
@@ -94,7 +95,7 @@ class Rtnetlink:
                 seen.extend(self.lost(now))
         return seen
 
-    def notice(self, observation: Observation, now: int) -> None:
+    def notice(self, hint: Observation | Question, now: int) -> None:
         """Nothing that another source observes is a hint here."""
 
     def outgoing(self) -> list[bytes]:
