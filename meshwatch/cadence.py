@@ -6,8 +6,10 @@ largest counts, and the neighbor's own is always among them.
 
 Without a tap, the times of the signs of life tell: beacons come at multiples of their interval
 (IEEE 802.11-2020 11.1.3.2, target beacon transmission times), traffic does not. A usual interval
-is believed when twelve times in a row the distance was a multiple of it, and the largest such
-one counts. Twelve, because traffic fits one of them by chance in one case of four.
+is believed when twelve times in a row the distance was a multiple of it and no more frames came
+than beacons had to, and the largest such one counts. Twelve, because of other times one in four
+fits by chance; the count of frames, because what is sent all the time is seen at multiples of
+our own interval of looking.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ class Cadence:
     """One neighbor's beacon interval."""
 
     __slots__ = (
-        "_claimed", "_claimed_before", "_fits", "_learned", "_life_ns", "_minute_ns", "tu",
+        "_claimed", "_claimed_before", "_fits", "_frames", "_learned", "_life_ns", "_minute_ns",
+        "tu",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -38,6 +41,7 @@ class Cadence:
         self._minute_ns = 0
         self._fits: list[int] | None = None
         self._life_ns = 0
+        self._frames = 0
         self._learned = False
 
     @property
@@ -69,20 +73,22 @@ class Cadence:
         """There is no tap any more."""
         self._claimed = self._claimed_before = 0
 
-    def live(self, life_ns: int) -> None:
-        """A sign of life that the kernel dated: perhaps a beacon."""
+    def live(self, life_ns: int, frames: int) -> None:
+        """A sign of life that the kernel dated, perhaps a beacon, and how many frames came yet."""
         if self._claimed:
             return
         distance_ns = life_ns - self._life_ns
         if distance_ns < _LEAST_TU * TU_NS:  # the same one, dated anew
             return
+        came, self._frames = frames - self._frames, frames
         self._life_ns = life_ns
         if self._fits is None:
             self._fits = [0] * len(_USUAL_TU)
             return
         for place, tu in enumerate(_USUAL_TU):
             off_ns = (distance_ns + tu * TU_NS // 2) % (tu * TU_NS) - tu * TU_NS // 2
-            fits = abs(off_ns) <= tu * TU_NS * _TOLERANCE
+            due = distance_ns // (tu * TU_NS) + 2
+            fits = abs(off_ns) <= tu * TU_NS * _TOLERANCE and came <= due
             self._fits[place] = self._fits[place] + 1 if fits else 0
         for tu, fit in zip(_USUAL_TU, self._fits, strict=True):
             if fit >= _FITS_NEEDED:

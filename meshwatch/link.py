@@ -38,13 +38,14 @@ POKED_MISSED = 3  # but pokes prove nothing, so as many beacons must be missing 
 _PROBE_GAP_NS = 10 * MS, 40 * MS  # between probes: a 32nd of the interval within these bounds
 _POKE_EFFECT_NS = 50 * MS  # by then it shows in the station entry
 _TICK_NS = 6 * MS  # the kernel counts inactivity in jiffies, of 1 to 10 ms, mostly 4
+_ASKED_IN_VAIN = 5
 _LOOK_ANSWER_NS, _PROBE_ANSWER_NS = 100 * MS, 250 * MS
 PROBE_BURST, PROBE_PERIOD_NS = 3, 60_000 * MS
 #: A radio that acknowledges but sends no beacons is on, and not in the mesh.
 _ACKNOWLEDGED_IN_VAIN = 4
 
-_INACTIVE, _PLINK, _PEER_PM = (
-    int(StationField[name]) for name in ("INACTIVE_MS", "PLINK", "PEER_PM")
+_INACTIVE, _RX_PACKETS, _PLINK, _PEER_PM = (
+    int(StationField[name]) for name in ("INACTIVE_MS", "RX_PACKETS", "PLINK", "PEER_PM")
 )
 _PLINKS = {int(plink): plink for plink in Plink}
 _DOZING = (int(PowerMode.LIGHT_SLEEP), int(PowerMode.DEEP_SLEEP))
@@ -157,7 +158,8 @@ class Link:
             life_ns = now if first or self.life_ns is None else self.life_ns
             fresh = first
         if fresh:
-            self.patience.cadence.live(life_ns)
+            if station.present & _RX_PACKETS:
+                self.patience.cadence.live(life_ns, station.rx_packets)
             self._live(life_ns, self._look_ns, hearing)
         assert self.life_ns is not None
         silence_ns = hearing.between(max(life_ns, self.life_ns), now)
@@ -249,20 +251,22 @@ class Link:
         if hearing.scanning or self.life_ns is None:
             return
         if self._wants_look:
-            self.ask_ns = max(now, self._look_again_ns())
+            if self._asked_looks < _ASKED_IN_VAIN:
+                self.ask_ns = max(now, self._look_again_ns())
             return
         if not self._working or self.presence is None or self.plink is None:
             return  # an IBSS has no beacons of each station's own, and no probes
         deaf_ns = now - self.life_ns - hearing.between(self.life_ns, now)
         heard_ns = self.life_ns + deaf_ns  # life, on a clock that stops while we are deaf
         look_ns = heard_ns + self._next_limit_ns(now, means, heard_ns) + _TICK_NS
-        self.ask_ns = max(now, look_ns, self._look_again_ns())
+        if self._asked_looks < _ASKED_IN_VAIN:
+            self.ask_ns = max(now, look_ns, self._look_again_ns())
         if self._probing is Probing.NEVER or self._dozes():
             return
         if self.silence_ns >= self._probing_limit_ns():
             wait_ns = _PROBE_ANSWER_NS if self._probe_open else self._probe_gap_ns()
             ready_ns = max(now, self._asked_probe_ns + wait_ns, self._account.ready_ns())
-            if ready_ns <= self.ask_ns:
+            if self.ask_ns is None or ready_ns <= self.ask_ns:
                 self.wants_probe = True
                 self.ask_ns = ready_ns
 
@@ -287,7 +291,7 @@ class Link:
 
     def _look_again_ns(self) -> int:
         """Nobody has to answer: ask ever later."""
-        return self._asked_look_ns + (_LOOK_ANSWER_NS << min(self._asked_looks, 7))
+        return self._asked_look_ns + (_LOOK_ANSWER_NS << self._asked_looks)
 
     def ask(self, now: int, means: Means) -> Question:
         """What to ask, at ``ask_ns`` or later; then :meth:`plan` anew."""
@@ -391,6 +395,7 @@ class Link:
         self.reach.live(life_ns, last_ns, known_until_ns, self.patience.cadence.ns, hearing)
         self.life_ns = life_ns
         self.silence_ns = self._unanswered = self._pokes = 0
+        self.patience.returned(away=self.presence is None)
 
     def _dozes(self) -> bool:
         """A sleeping radio acknowledges nothing, and is there all the same."""

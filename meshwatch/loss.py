@@ -16,8 +16,11 @@ from math import ceil, log
 # As of late: 17 minutes at the default beacon interval, 100 s at OpenWrt's.
 _MEMORY_SLOTS = 1024.0
 
-# What is assumed of a neighbor of whom nothing is known: one in five, as if four had been seen.
-_ASSUMED_SLOTS, _ASSUMED_LOSS = 4.0, 0.2
+# What is assumed of a neighbor of whom nothing is known: one in five, as if four had been seen,
+# and of its bursts, as if four losses had been seen.
+_ASSUMED_SLOTS, _ASSUMED_LOSS, _ASSUMED_LOSSES = 4.0, 0.2, 4.0
+
+_TELLING_SLOTS = 16
 
 # Independent losses of one in five, however rarely bursts were seen: a link turns bad at once.
 _LEAST_PERSISTENCE = 0.2
@@ -32,7 +35,7 @@ class Loss:
     def __init__(self) -> None:
         self._slots = _ASSUMED_SLOTS
         self._missed = _ASSUMED_SLOTS * _ASSUMED_LOSS
-        self._again = self._missed * _ASSUMED_LOSS  # missed, as was the one before
+        self._again = 0.0  # missed, as was the one before
 
     def heard_after(self, missed: int) -> None:
         """A beacon was heard, and ``missed`` ones before it were not."""
@@ -53,17 +56,18 @@ class Loss:
             self._again *= fading
 
     @property
-    def percent(self) -> int:
-        """Of the beacons of late, so many were missed."""
+    def percent(self) -> int | None:
+        """Of the beacons of late, so many were missed; None: too few to tell."""
         seen = self._slots - _ASSUMED_SLOTS
         missed = self._missed - _ASSUMED_SLOTS * _ASSUMED_LOSS
-        return round(100 * max(0.0, missed) / seen) if seen >= 1 else 0
+        return round(100 * max(0.0, missed) / seen) if seen >= _TELLING_SLOTS else None
 
     def unusual(self, rate: float) -> int:
         """The number of beacons missed in a row, at least 1, that is rarer than ``rate``."""
         missed = min(self._missed / self._slots, _MOST_PERSISTENCE)
         if missed <= rate:
             return 1
-        again = self._again / self._missed if self._missed else 0.0
+        again = self._again + _ASSUMED_LOSSES * _LEAST_PERSISTENCE
+        again /= self._missed + _ASSUMED_LOSSES
         persistence = min(max(again, _LEAST_PERSISTENCE), _MOST_PERSISTENCE)
         return 1 + ceil(log(rate / missed) / log(persistence))

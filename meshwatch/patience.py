@@ -29,17 +29,18 @@ _LEARNED_EVERY = 32  # beacons heard between two reckonings
 class Patience:
     """One neighbor's limits, in nanoseconds of silence."""
 
-    __slots__ = ("_due", "_loss", "cadence", "departed_ns", "late_ns", "quiet_ns")
+    __slots__ = ("_due", "_loss", "_unsettled", "cadence", "departed_ns", "late_ns", "quiet_ns")
 
     def __init__(self) -> None:
         self.cadence = Cadence()
         self._loss = Loss()
         self.late_ns = self.quiet_ns = self.departed_ns = 0
         self._due = 0
+        self._unsettled: list[int] = []
         self.learn()
 
     @property
-    def loss_percent(self) -> int:
+    def loss_percent(self) -> int | None:
         """Of its beacons, as of late."""
         return self._loss.percent
 
@@ -57,10 +58,20 @@ class Patience:
             self._note(missed)
 
     def looked_after(self, silence_ns: int) -> None:
-        """At a look, the last sign of life was so old."""
+        """At a look, the last sign of life was so old; a silence counts when it has ended."""
         missed = self.missed(silence_ns)
-        self._loss.sampled(missed)
-        self._note(missed)
+        if missed:
+            self._unsettled = [*self._unsettled[-MOST_MISSED:], missed]
+        else:
+            self._loss.sampled(0)
+            self._note(0)
+
+    def returned(self, away: bool) -> None:
+        """A sign of life ended a silence, which was no loss of beacons if it was ``away``."""
+        for missed in self._unsettled if not away else ():
+            self._loss.sampled(missed)
+            self._note(missed)
+        self._unsettled = []
 
     def learn(self) -> None:
         """Reckon anew."""

@@ -60,9 +60,10 @@ from meshwatch.portrait import neighbor
 
 PACE_NS = 1_000_000_000  # readings of one neighbor are published at most this often
 
-#: Where stations, candidates and interfaces come from: only its deafness excuses a silence.
-_STATIONS = "nl80211"
-_FRAMES = "frames"
+#: Where stations, candidates and interfaces come from, and where beacons do.
+_STATIONS, _FRAMES = "nl80211", "frames"
+#: Whose deafness excuses a silence: that of whatever else we hear with does not.
+_EARS = frozenset({_STATIONS, "daemon"})
 
 #: Probes to all neighbors together: a room full of losses must not be made worse by them.
 PROBE_BURST, PROBE_PERIOD_NS = 30, 1_000_000_000
@@ -91,7 +92,7 @@ class Table:
         """Note an observation made at ``now`` (ns); a time before the latest known is that one."""
         now = self._now = max(now, self._now)
         # First of all what excuses silence, as what is due may be due for nothing but our deafness.
-        if isinstance(observation, Deaf) and observation.source != _FRAMES:
+        if isinstance(observation, Deaf) and observation.source in _EARS:
             self._deafen(observation.since_ns, now)
         changes = self.tick(now)
         match observation:

@@ -21,11 +21,10 @@ class Traffic:
     ``moved_ns`` is when they were last seen to grow; None: not while we looked.
     """
 
-    __slots__ = ("_base", "_failed", "_failed_probes", "_known", "_packets", "moved_ns")
+    __slots__ = ("_base", "_failed", "_failed_probes", "_looks", "_packets", "moved_ns")
 
     def __init__(self) -> None:
-        self._known = False
-        self._packets = self._base = self._failed = self._failed_probes = 0
+        self._looks = self._packets = self._base = self._failed = self._failed_probes = 0
         self.moved_ns: int | None = None
 
     @property
@@ -41,20 +40,24 @@ class Traffic:
         """How many frames failed since the last look, our probes not counted."""
         failed = 0
         if s.present & _TX_FAILED:
-            if self._known:
+            if self._looks:
                 failed = s.tx_failed - self._failed - self._failed_probes
             self._failed, self._failed_probes = s.tx_failed, 0
         if s.present & _TX_PACKETS:
             if s.tx_packets < self._packets:  # a new station entry
                 self._base = 0
                 self.moved_ns = None
-            elif self._known and s.tx_packets > self._packets:
+            elif self._looks and s.tx_packets > self._packets:
                 self.moved_ns = now
             self._packets = s.tx_packets
-        self._known = True
+        self._looks += 1
         return max(0, failed)
 
     def begin(self) -> None:
-        """A link came up: what was measured on the one before is void."""
-        self._base = self._packets
-        self.moved_ns = None
+        """A link came up: what was measured on the one before is void.
+
+        If there was none before, nothing was: a link that was there when we came keeps its own.
+        """
+        if self._looks > 1:
+            self._base = self._packets
+            self.moved_ns = None

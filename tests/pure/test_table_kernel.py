@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import pytest
 
-from meshwatch.link import BEACON_INTERVAL_NS, DEPARTED_AFTER_NS, QUIET_AFTER_NS
 from meshwatch.model import (
     Plink,
 )
@@ -20,6 +19,7 @@ from meshwatch.observations import (
     StationSeen,
     StationsSwept,
 )
+from meshwatch.patience import Patience
 from tests.pure.scenarios import MESH0, MS, PEER, Story, look, station
 
 LISTEN, OPN_SNT, CNF_RCVD, ESTAB, HOLDING, BLOCKED = (
@@ -52,9 +52,9 @@ KERNEL: dict[str, list[Step]] = {
         (2.0, look(HOLDING, 12), ["heard closed"]),
         (2.25, look(LISTEN, 262), ["heard closed"]),  # the plink is news, the reason stays
         (3.25, look(LISTEN, 1262), []),
-        (10.0, look(LISTEN, 8012), []),
-        (11.0, look(LISTEN, 9012), ["removed silent"]),
-        (12.0, look(LISTEN, 10012), []),
+        (9.0, look(LISTEN, 7012), []),
+        (10.0, look(LISTEN, 8012), ["removed silent"]),
+        (11.0, look(LISTEN, 9012), []),
         (1800.0, look(LISTEN, 1798012), []),  # the entry stays; it brings nobody back
         (1801.0, DELETED, []),
     ],
@@ -84,17 +84,17 @@ KERNEL: dict[str, list[Step]] = {
         (1.0, look(ESTAB, 0), ["present established"]),
         (2.0, look(ESTAB, 1000), []),
         (4.0, look(ESTAB, 3000), []),
-        (4.584, look(ESTAB, 3584), []),
-        (4.585, look(ESTAB, 3585), ["quiet silent"]),
-        (9.192, look(ESTAB, 8192), []),
-        (9.193, look(ESTAB, 8193), ["removed silent"]),
+        (7.399, look(ESTAB, 6399), []),
+        (7.4, look(ESTAB, 6400), ["quiet silent"]),
+        (8.423, look(ESTAB, 7423), []),
+        (8.424, look(ESTAB, 7424), ["removed silent"]),
         (10.0, look(ESTAB, 9000), []),
     ],
     "comes back, not restarted, from quiet": [
         (1.0, look(ESTAB, 0), ["present established"]),
-        (6.0, look(ESTAB, 5000), ["quiet silent"]),
-        (7.0, look(ESTAB, 300), ["present returned"]),
-        (8.0, look(ESTAB, 200), []),
+        (7.5, look(ESTAB, 6500), ["quiet silent"]),
+        (8.0, look(ESTAB, 300), ["present returned"]),
+        (9.0, look(ESTAB, 200), []),
     ],
     "comes back, not restarted, from afar": [
         (1.0, look(ESTAB, 0), ["present established"]),
@@ -116,8 +116,8 @@ KERNEL: dict[str, list[Step]] = {
     ],
     "restarted while quiet": [
         (1.0, look(ESTAB, 0, 1, 2), ["present established"]),
-        (6.0, look(ESTAB, 5000, 1, 2), ["quiet silent"]),
-        (7.0, look(ESTAB, 100, 3, 4), ["present restarted"]),
+        (7.5, look(ESTAB, 6500, 1, 2), ["quiet silent"]),
+        (8.0, look(ESTAB, 100, 3, 4), ["present restarted"]),
     ],
     "we block it, then open": [
         (1.0, look(ESTAB, 0, 1, 2), ["present established"]),
@@ -200,7 +200,7 @@ KERNEL: dict[str, list[Step]] = {
         (3.0, look(LISTEN, 100), ["heard peering"]),
     ],
     "first seen quiet": [
-        (1.0, look(ESTAB, 5000), ["quiet silent"]),
+        (1.0, look(ESTAB, 6500), ["quiet silent"]),
         (2.0, look(ESTAB, 100), ["present returned"]),
     ],
     "no plink in the entry yet": [
@@ -210,7 +210,7 @@ KERNEL: dict[str, list[Step]] = {
     "the kernel does not say how long it was silent": [
         (1.0, StationSeen(MESH0, PEER, station(ESTAB)), ["present established"]),
         (4.0, StationSeen(MESH0, PEER, station(ESTAB)), []),
-        (5.0, StationSeen(MESH0, PEER, station(ESTAB)), ["quiet silent"]),
+        (7.5, StationSeen(MESH0, PEER, station(ESTAB)), ["quiet silent"]),
         (10.0, StationSeen(MESH0, PEER, station(ESTAB)), ["removed silent"]),
         (11.0, StationSeen(MESH0, PEER, station(LISTEN)), []),
     ],
@@ -224,6 +224,7 @@ def test_what_the_kernel_does(steps: list[Step]) -> None:
 
 
 def test_the_limits_are_those_of_the_scenarios() -> None:
-    assert BEACON_INTERVAL_NS == 1024 * MS
-    assert QUIET_AFTER_NS == 3584 * MS
-    assert DEPARTED_AFTER_NS == 8192 * MS
+    patience = Patience()
+    assert patience.cadence.ns == 1024 * MS
+    assert patience.quiet_ns == 6400 * MS
+    assert patience.departed_ns == 7424 * MS
