@@ -3,23 +3,32 @@
 A live pump and a player make the same turn: hear, do what is due, look at the clock. But a
 player's clock is the recording's, and it stops at every packet and at every deadline between
 two packets, exactly. So the same file always makes the same changes, however fast it is played.
-What the conversations would ask is ignored: what was asked stands in the recording.
+What the conversations would ask is ignored: what was asked stands in the recording. A tap's
+frames bear the time of their reception, as they did live; they are played on the first turn that
+is not before it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Protocol
 
 from meshwatch.capture import CapturedNl80211, CapturedRtnetlink
+from meshwatch.frames import Frames
 from meshwatch.model import (
     Change,
 )
 from meshwatch.nl80211 import Nl80211
 from meshwatch.observations import (
+    InterfaceDeleted,
+    InterfaceSeen,
+    InterfacesSwept,
+    Monitor,
     Observation,
+    Question,
 )
-from meshwatch.recording import Packet, Recording
+from meshwatch.recording import LOST_FRAMES, Packet, Recording
 from meshwatch.rtnetlink import Rtnetlink
 from meshwatch.table import Table
 
@@ -35,8 +44,8 @@ class Conversation(Protocol):
     def receive(self, data: bytes, now: int) -> Iterable[Observation]:
         """One datagram arrived."""
 
-    def notice(self, observation: Observation, now: int) -> None:
-        """Another source observed this."""
+    def notice(self, hint: Observation | Question, now: int) -> None:
+        """Another source observed this, or the table wants to know it."""
 
     def outgoing(self) -> Sequence[bytes]:
         """Requests to be sent now."""
@@ -51,31 +60,35 @@ class Conversation(Protocol):
         """Do what is due."""
 
 
-def conversations(recording: Recording) -> dict[int, Conversation]:
-    """The conversations that a recording is one side of, by netlink protocol."""
+def conversations(recording: Recording) -> dict[int, list[Conversation]]:
+    """The conversations with netlink that a recording is one side of, by protocol."""
     if recording.ours:
-        return {NETLINK_GENERIC: Nl80211(recording.interfaces), NETLINK_ROUTE: Rtnetlink()}
-    return {NETLINK_GENERIC: CapturedNl80211(), NETLINK_ROUTE: CapturedRtnetlink()}
+        return {NETLINK_GENERIC: [Nl80211(recording.interfaces)], NETLINK_ROUTE: [Rtnetlink()]}
+    return {NETLINK_GENERIC: [CapturedNl80211()], NETLINK_ROUTE: [CapturedRtnetlink()]}
 
 
 class Player:
     """Plays packets to conversations (by netlink protocol) and their observations to a table.
 
     Ask :meth:`deadline`, wait for that time or not, :meth:`step`, publish the changes; or iterate
-    over ``(now, changes)`` as fast as possible. Packets of other protocols are passed over. The
-    end of the packets is the end of time.
+    over ``(now, changes)`` as fast as possible. All conversations of a protocol hear its packets,
+    and know by sequence numbers whose answer is whose; packets of other protocols are passed
+    over. Each monitor interface gets a conversation of its own with its first frame. The end of
+    the packets is the end of time.
     """
 
     def __init__(
         self,
         packets: Iterable[Packet],
-        conversations: Mapping[int, Conversation],
+        conversations: Mapping[int, Sequence[Conversation]],
         table: Table,
     ) -> None:
         self.now: int | None = None
         self._packets = iter(packets)
         self._packet: Packet | None = None
         self._conversations = conversations
+        self._taps: dict[Monitor, Frames] = {}
+        self._interfaces: dict[int, InterfaceSeen] = {}  # as last seen
         self._table = table
 
     def __iter__(self) -> Iterator[tuple[int, list[Change]]]:
@@ -94,7 +107,7 @@ class Player:
         if self.now is None:
             return self._packet.time_ns
         # What is due by now was done on the last turn, as far as it can be.
-        dues = [c.deadline() for c in self._conversations.values()] + [self._table.deadline()]
+        dues = [c.deadline() for c in self._everyone()] + [self._table.deadline()]
         times = [due for due in dues if due is not None and due > self.now]
         return min([max(self._packet.time_ns, self.now), *times])
 
@@ -105,21 +118,50 @@ class Player:
         if now is None or packet is None:
             return []
         if self.now is None:
-            for conversation in self._conversations.values():
+            for conversation in self._everyone():
                 conversation.begin(now)
         self.now = now
         changes: list[Change] = []
         if packet.time_ns <= now:
             self._packet = None
-            hearer = self._conversations.get(packet.protocol)
-            if hearer is not None and packet.outgoing:
-                hearer.sent(packet.data, now)
-            elif hearer is not None:
-                changes += self._hand_on(hearer, hearer.receive(packet.data, now), now)
-        for conversation in self._conversations.values():
+            if packet.monitor is not None:
+                changes += self._play_frame(packet, self._tap(packet.monitor, now), now)
+            for hearer in self._conversations.get(packet.protocol, ()):
+                changes += self._play(packet, hearer, now)
+        for conversation in self._everyone():
             changes += self._hand_on(conversation, conversation.wake(now), now)
+        changes += self._table.tick(now)
+        for question in self._table.questions():
+            for conversation in self._everyone():
+                conversation.notice(question, now)
+        for conversation in self._everyone():
             conversation.outgoing()
-        return changes + self._table.tick(now)
+        return changes
+
+    def _everyone(self) -> list[Conversation]:
+        return [*chain(*self._conversations.values()), *self._taps.values()]
+
+    def _play(self, packet: Packet, hearer: Conversation, now: int) -> list[Change]:
+        if packet.outgoing:
+            hearer.sent(packet.data, now)
+            return []
+        return self._hand_on(hearer, hearer.receive(packet.data, now), now)
+
+    def _play_frame(self, packet: Packet, tap: Frames, now: int) -> list[Change]:
+        if packet.outgoing:
+            tap.sent(packet.data, now)
+            return []
+        if packet.data == LOST_FRAMES:
+            return self._hand_on(tap, tap.lost(now), now)
+        return self._hand_on(tap, tap.receive(packet.data, packet.time_ns), now)
+
+    def _tap(self, monitor: Monitor, now: int) -> Frames:
+        if monitor not in self._taps:
+            tap = self._taps[monitor] = Frames(monitor)
+            tap.begin(now)
+            for interface in self._interfaces.values():
+                tap.notice(interface, now)
+        return self._taps[monitor]
 
     def _hand_on(
         self, source: Conversation, observations: Iterable[Observation], now: int
@@ -127,7 +169,19 @@ class Player:
         changes: list[Change] = []
         for observation in observations:
             changes += self._table.observe(observation, now)
-            for conversation in self._conversations.values():
+            self._remember(observation)
+            for conversation in self._everyone():
                 if conversation is not source:
                     conversation.notice(observation, now)
         return changes
+
+    def _remember(self, observation: Observation) -> None:
+        """Who comes later has to know the interfaces, too."""
+        match observation:
+            case InterfaceSeen():
+                self._interfaces[observation.ifindex] = observation
+            case InterfaceDeleted():
+                self._interfaces.pop(observation.ifindex, None)
+            case InterfacesSwept():
+                for ifindex in self._interfaces.keys() - observation.ifindexes:
+                    del self._interfaces[ifindex]

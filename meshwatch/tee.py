@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from meshwatch import __version__
+from meshwatch.observations import Monitor
 from meshwatch.recording import RecordingFailed, Writer
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,18 @@ class Tee:
     def lost(self, protocol: int, now: int) -> None:
         """Datagrams were lost here."""
         self._try(lambda writer: writer.lost(protocol, now))
+
+    def received_frame(self, monitor: Monitor, frame: memoryview, now: int) -> None:
+        """One frame that a monitor interface heard at ``now``."""
+        self._try(lambda writer: writer.received_frame(monitor, frame, now))
+
+    def sent_frame(self, monitor: Monitor, frame: bytes, now: int) -> None:
+        """One frame handed to a monitor interface."""
+        self._try(lambda writer: writer.sent_frame(monitor, frame, now))
+
+    def lost_frames(self, monitor: Monitor, now: int) -> None:
+        """Frames of a monitor interface were lost here."""
+        self._try(lambda writer: writer.lost_frames(monitor, now))
 
     def close(self) -> None:
         """End the recording."""

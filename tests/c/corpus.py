@@ -33,7 +33,8 @@ def datagrams(capture: Path) -> Iterator[bytearray]:
     with capture.open("rb") as file:
         for frame in CaptureFile(file):
             protocol = frame.data[COOKED_HEADER_BYTES - 2 : COOKED_HEADER_BYTES]
-            if frame.linktype != LINKTYPE_NETLINK or protocol != struct.pack(">H", NETLINK_GENERIC):
+            linktype = frame.interface.linktype
+            if linktype != LINKTYPE_NETLINK or protocol != struct.pack(">H", NETLINK_GENERIC):
                 continue
             data = bytearray(frame.data[COOKED_HEADER_BYTES:])
             for message in decode(data, family):

@@ -81,7 +81,7 @@ def mutated(packets: Sequence[Packet], rng: random.Random) -> Iterator[Packet]:
             yield held.pop(rng.randrange(len(held)))
 
 
-def play(packets: Iterable[Packet], conversations: dict[int, Conversation]) -> int:
+def play(packets: Iterable[Packet], conversations: dict[int, list[Conversation]]) -> int:
     """Play them; the number of changes. Raises whatever goes wrong."""
     table = Table()
     mirror: dict[Key, Row] = {}
@@ -125,11 +125,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         start = rng.randrange(HEAD, max(HEAD + 1, len(original) - PACKETS))
         # Without the beginning, where family and interfaces are named, nothing is understood.
         part = original[:HEAD] + original[start : start + PACKETS]
-        talk: dict[int, Conversation]
+        talk: dict[int, list[Conversation]]
         if rng.random() < 0.5:
-            talk = {NETLINK_GENERIC: Nl80211(), NETLINK_ROUTE: Rtnetlink()}
+            talk = {NETLINK_GENERIC: [Nl80211()], NETLINK_ROUTE: [Rtnetlink()]}
         else:
-            talk = {NETLINK_GENERIC: CapturedNl80211(), NETLINK_ROUTE: CapturedRtnetlink()}
+            talk = {NETLINK_GENERIC: [CapturedNl80211()], NETLINK_ROUTE: [CapturedRtnetlink()]}
         try:
             changes += play(mutated(part, rng), talk)
         except Exception:
