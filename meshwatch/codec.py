@@ -56,6 +56,20 @@ def get_station(family: int, ifindex: int, address: str) -> bytes:
     return _nl80211(family, NL80211_CMD_GET_STATION, attributes, dump=False)
 
 
+def get_paths(family: int, ifindex: int) -> bytes:
+    """Ask nl80211 for all mesh paths of an interface (a dump of NL80211_CMD_GET_MPATH)."""
+    from pyroute2.netlink.nl80211 import NL80211_CMD_GET_MPATH
+
+    return _nl80211(family, NL80211_CMD_GET_MPATH, [("NL80211_ATTR_IFINDEX", ifindex)], dump=True)
+
+
+def get_proxies(family: int, ifindex: int) -> bytes:
+    """Ask nl80211 for all proxied addresses of an interface (a dump of NL80211_CMD_GET_MPP)."""
+    from pyroute2.netlink.nl80211 import NL80211_CMD_GET_MPP
+
+    return _nl80211(family, NL80211_CMD_GET_MPP, [("NL80211_ATTR_IFINDEX", ifindex)], dump=True)
+
+
 def get_links() -> bytes:
     """Ask rtnetlink for all network devices (a dump of RTM_GETLINK)."""
     from pyroute2.netlink import NLM_F_DUMP, NLM_F_REQUEST

@@ -89,6 +89,14 @@ async def open_nl80211(receive_buffer_bytes: int = RECEIVE_BUFFER_BYTES) -> Chan
     return Channels(events, requests)
 
 
+async def open_paths(receive_buffer_bytes: int = RECEIVE_BUFFER_BYTES) -> Channel:
+    """Ask nl80211 for path tables, whether or not it is there yet. OSError, TimeoutError.
+
+    A socket of its own: the dump of a large table delays no look at a station.
+    """
+    return await _open_generic("paths", "nlctrl", (), receive_buffer_bytes)
+
+
 async def open_rtnetlink(receive_buffer_bytes: int = RECEIVE_BUFFER_BYTES) -> Channels:
     """Hear and ask rtnetlink of network devices. OSError, TimeoutError."""
     events = await _open_route("rtnetlink-events", RTNLGRP_LINK_MASK, receive_buffer_bytes)

@@ -98,10 +98,14 @@ class Request(Generic[Asked]):
 
 
 class Exchange(Generic[Asked]):
-    """Requests and their answers, by sequence number; of ``Asked`` it knows nothing."""
+    """Requests and their answers, by sequence number; of ``Asked`` it knows nothing.
 
-    def __init__(self) -> None:
-        self._seq = 0
+    Conversations that speak the same protocol count from different numbers: a recording does not
+    tell whose socket an answer came from.
+    """
+
+    def __init__(self, first: int = 1) -> None:
+        self._seq = first - 1
         self._in_flight: dict[int, Request[Asked]] = {}
 
     @property

@@ -45,11 +45,18 @@ class Pace:
     """When one thing is due to be looked at; at once when new."""
 
     def __init__(
-        self, now: int, burst_ns: tuple[int, ...] = BURST_NS, quick_span_ns: int = QUICK_SPAN_NS
+        self,
+        now: int,
+        burst_ns: tuple[int, ...] = BURST_NS,
+        quick_span_ns: int = QUICK_SPAN_NS,
+        quick_ns: int = QUICK_NS,
+        gap_ns: int = GAP_NS,
     ) -> None:
         self.period_ns: int | None = None  # None: only after a hint
         self._offsets_ns = burst_ns
         self._quick_span_ns = quick_span_ns
+        self._quick_ns = quick_ns
+        self._gap_ns = gap_ns
         self._burst: list[int] = [now]
         self._taken_ns: int | None = None
         self._quick_since_ns = self._quick_until_ns = now
@@ -60,7 +67,7 @@ class Pace:
         """When to look next; None = when a hint comes."""
         times = self._burst[:1]
         if self.period_ns is not None and self._taken_ns is not None:
-            quick = max(self._taken_ns, self._quick_since_ns) + QUICK_NS
+            quick = max(self._taken_ns, self._quick_since_ns) + self._quick_ns
             is_quick = quick <= self._quick_until_ns
             times.append(quick if is_quick else self._taken_ns + self.period_ns)
         return max(min(times), self._not_before_ns) if times else None
@@ -69,7 +76,7 @@ class Pace:
         """A look is made now."""
         self._burst = [time for time in self._burst if time > now]
         self._taken_ns = now
-        self._not_before_ns = max(self._not_before_ns, now + GAP_NS)
+        self._not_before_ns = max(self._not_before_ns, now + self._gap_ns)
 
     def hint(self, now: int) -> None:
         """Something may have changed. Hints upon hints do not put off the look for the first."""

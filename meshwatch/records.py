@@ -72,6 +72,7 @@ class ProxyInfo(NamedTuple):
     """The mesh station that stands for the message's address."""
 
     proxy: str
+    generation: int | None
 
 
 class CandidateInfo(NamedTuple):
@@ -144,7 +145,8 @@ def _path(view: memoryview, offset: int, address: str) -> PathInfo:
 
 
 def _proxy(view: memoryview, offset: int, address: str) -> ProxyInfo:
-    return ProxyInfo(_path(view, offset, address).next_hop)
+    path = _path(view, offset, address)
+    return ProxyInfo(path.next_hop, path.generation)
 
 
 def _candidate(view: memoryview, offset: int, address: str) -> CandidateInfo:

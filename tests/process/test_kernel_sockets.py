@@ -116,6 +116,15 @@ def test_nl80211_is_opened_if_the_kernel_has_it_and_absent_otherwise() -> None:
         assert hear(requests, Kind.FAMILY).body == answer.body
 
 
+def test_paths_has_a_socket_even_without_nl80211() -> None:
+    channel = asyncio.run(kernel.open_paths())
+    with closing(channel):
+        assert (channel.name, channel.protocol) == ("paths", 16)
+        assert memberships(channel) == set()
+        kernel.ask_family(channel)
+        assert hear(channel, Kind.FAMILY, Kind.ERROR).seq == 0
+
+
 def test_rtnetlink_describes_the_loopback() -> None:
     events, requests = asyncio.run(kernel.open_rtnetlink())
     with closing(events, requests):
@@ -206,7 +215,8 @@ def test_the_receive_buffer_is_as_large_as_asked_for_when_that_is_allowed() -> N
 
 def test_no_descriptor_is_left_behind() -> None:
     async def cycle() -> None:
-        channels = [await kernel.open_nlctrl(), *await kernel.open_rtnetlink()]
+        channels = [await kernel.open_nlctrl(), await kernel.open_paths()]
+        channels += await kernel.open_rtnetlink()
         with suppress(FamilyAbsent):
             channels += await kernel.open_nl80211()
         for channel in channels:

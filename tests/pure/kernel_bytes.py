@@ -13,6 +13,7 @@ MULTI, DUMP_INTR, DUMP = 0x2, 0x10, 0x300
 GET_INTERFACE, NEW_INTERFACE, DEL_INTERFACE = 5, 7, 8
 GET_STATION, NEW_STATION, DEL_STATION, NEW_PEER_CANDIDATE = 17, 19, 20, 72
 CH_SWITCH_NOTIFY, CH_SWITCH_STARTED_NOTIFY, FRAME_TX_STATUS = 88, 110, 60
+GET_MPATH, NEW_MPATH, GET_MPP = 21, 23, 107
 IBSS, MANAGED, MONITOR, MESH = 1, 2, 6, 7
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 UP, RUNNING = 0x1, 0x10000
@@ -112,6 +113,41 @@ def station(
         flags=flags,
         seq=seq,
     )
+
+
+def path(
+    address: str,
+    next_hop: str,
+    *,
+    seq: int,
+    active: bool = True,
+    hop_count: int = 1,
+    expiry_ms: int = 4000,
+    generation: int = 1,
+    flags: int = MULTI,
+    info: bytes | None = None,
+) -> bytes:
+    """A part of a dump of mesh paths."""
+    if info is None:
+        info = u32(3, 418) + u32(4, expiry_ms) + attribute(5, bytes([0x10 | active]))
+        info += attribute(8, bytes([hop_count]))
+    return nl80211(
+        NEW_MPATH,
+        u32(3, MESH0),
+        mac(address),
+        attribute(26, bytes.fromhex(next_hop.replace(":", ""))),
+        u32(46, generation),
+        attribute(27, info),
+        flags=flags,
+        seq=seq,
+    )
+
+
+def proxied(
+    address: str, proxy: str, *, seq: int, generation: int = 1, flags: int = MULTI
+) -> bytes:
+    """A part of a dump of proxied addresses."""
+    return path(address, proxy, seq=seq, generation=generation, flags=flags, info=b"")
 
 
 def station_event(command: int, address: str, ifindex: int = MESH0) -> bytes:

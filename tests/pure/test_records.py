@@ -125,7 +125,9 @@ def test_paths(command: int) -> None:
         hop_count=2,
     )
     proxy = only(event(command, hop, attribute(MPATH_INFO, b"")))
-    assert (proxy.kind, proxy.body) == (Kind.MPP, ProxyInfo(B))
+    assert (proxy.kind, proxy.body) == (Kind.MPP, ProxyInfo(B, None))
+    proxy = only(event(command, hop, attribute(MPATH_INFO, b""), u32(GENERATION, 9)))
+    assert (proxy.kind, proxy.body) == (Kind.MPP, ProxyInfo(B, 9))
 
 
 def test_candidates() -> None:
