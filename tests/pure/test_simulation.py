@@ -137,7 +137,7 @@ def asleep(neighbor: Simulated, radio: Radio) -> None:
 
 
 def deaf(neighbor: Simulated, radio: Radio) -> None:
-    radio.deaf_until_ns = 10_000 * SECOND_NS
+    radio.leave(0, 10_000 * SECOND_NS)
 
 
 @pytest.mark.parametrize(("fate", "beacons"), [(silent, False), (asleep, True), (deaf, False)])
@@ -149,6 +149,16 @@ def test_who_gives_no_answer(fate: Callable[[Simulated, Radio], None], beacons: 
     assert not neighbor.replies(SECOND_NS, 7)
     assert neighbor.entry.life_ns == 0
     assert (neighbor.beacon() is not None) == beacons
+
+
+def test_a_radio_that_leaves_has_heard_what_came_before() -> None:
+    radio = Radio()
+    neighbor = simulated(radio=radio, interval_tu=100)
+    radio.leave(2 * SECOND_NS, 5 * SECOND_NS)
+    neighbor.beacons(4 * SECOND_NS)
+    assert 2 * SECOND_NS - neighbor.entry.life_ns < 110 * MS
+    neighbor.beacons(6 * SECOND_NS)
+    assert 6 * SECOND_NS - neighbor.entry.life_ns < 110 * MS
 
 
 def test_the_station_entry_speaks_only_of_what_it_knows() -> None:

@@ -13,10 +13,18 @@ JITTER_NS = 3 * MS  # a beacon waits for the medium
 
 
 class Radio:
-    """Our own; ``deaf_until_ns``: it is on another channel, or off, and hears nothing."""
+    """Our own; while it is on another channel, or off, it neither hears nor is heard."""
 
     def __init__(self) -> None:
-        self.deaf_until_ns = 0
+        self._deaf_ns = range(0)
+
+    def leave(self, since_ns: int, until_ns: int) -> None:
+        """It is away for so long; what it heard before stays heard."""
+        self._deaf_ns = range(since_ns, until_ns)
+
+    def is_away(self, at_ns: int) -> bool:
+        """Whether it was away then, in its latest absence."""
+        return at_ns in self._deaf_ns
 
 
 class Exchange(NamedTuple):
@@ -53,7 +61,7 @@ class Neighbor:
         sent_ns = self.beacon_ns
         self._target_ns += self._interval_ns
         self.beacon_ns = self._target_ns + int(JITTER_NS * self._random.random())
-        if self._in.loses(sent_ns) or self.gone or self._radio.deaf_until_ns > sent_ns:
+        if self._in.loses(sent_ns) or self.gone or self._radio.is_away(sent_ns):
             return None
         self.entry.received(sent_ns)
         return sent_ns
@@ -87,4 +95,4 @@ class Neighbor:
 
     def _reaches(self, now_ns: int) -> bool:
         lost = self._out.loses(now_ns)
-        return not (lost or self.gone or self.asleep or self._radio.deaf_until_ns > now_ns)
+        return not (lost or self.gone or self.asleep or self._radio.is_away(now_ns))

@@ -100,7 +100,7 @@ class World:
 
     def scan(self, span_ns: int) -> None:
         """Our radio leaves the channel, and says so."""
-        self._radio.deaf_until_ns = self.now + span_ns
+        self._radio.leave(self.now, self.now + span_ns)
         self._observe(ScanSeen(WIPHY, True))
         self._at(self.now + span_ns, self._observe, ScanSeen(WIPHY, False))
 
@@ -113,7 +113,7 @@ class World:
         """Radio and daemon are off, and the daemon notices afterwards."""
         for source in ("nl80211", "frames" if self.setting.form is Form.TAP else "rtnetlink"):
             self._at(self.now + span_ns, self._observe, Deaf(source, self.now))
-        self._radio.deaf_until_ns = self.now + span_ns
+        self._radio.leave(self.now, self.now + span_ns)
         self.stop(span_ns, ticks_first=False)
 
     # ---- what happens ------------------------------------------------------------------------
