@@ -220,6 +220,7 @@ enum { /* presence */
 	TOP_RX_SIGNAL = 8,
 	TOP_GENERATION = 16,
 	TOP_MPATH_INFO = 32,
+	TOP_WIPHY = 64,
 	TOP_STATION = TOP_IFINDEX | TOP_ADDRESS,
 	TOP_PATH = TOP_STATION | TOP_NEXT_HOP | TOP_MPATH_INFO
 };
@@ -227,7 +228,7 @@ enum { /* presence */
 #define TOP(form, member, bits) FIELD(form, struct top, member, bits)
 
 static const struct field top_fields[] = {
-	[ATTR_WIPHY] = TOP(COPY, interface.wiphy, 0),
+	[ATTR_WIPHY] = TOP(COPY, interface.wiphy, TOP_WIPHY),
 	[ATTR_IFINDEX] = TOP(COPY, ifindex, TOP_IFINDEX),
 	[ATTR_IFNAME] = TOP(NAME, interface.name, 0),
 	[ATTR_IFTYPE] = TOP(COPY, interface.iftype, 0),
@@ -258,6 +259,10 @@ static enum mw_kind kind_of(uint8_t command, uint64_t present)
 		return MW_INTERFACE;
 	case CMD_DEL_INTERFACE:
 		return MW_INTERFACE_DELETED;
+	case CMD_TRIGGER_SCAN:
+	case CMD_NEW_SCAN_RESULTS: /* also what is in a list of results, which names no radio */
+	case CMD_SCAN_ABORTED:
+		return present & TOP_WIPHY ? MW_SCAN : MW_OTHER;
 	default:
 		return MW_OTHER;
 	}
@@ -327,6 +332,7 @@ static enum mw_reason decode_nl80211(struct span in, struct mw_message *message)
 		return (present & TOP_STATION) == TOP_STATION ? MW_OK : MW_ATTRIBUTE_ABSENT;
 	case MW_INTERFACE:
 	case MW_INTERFACE_DELETED:
+	case MW_SCAN:
 		message->body.interface = top.interface;
 		return MW_OK;
 	default:

@@ -28,6 +28,7 @@ enum mw_kind {
 	MW_CANDIDATE,         /* NEW_PEER_CANDIDATE: body.candidate */
 	MW_INTERFACE,         /* NEW_INTERFACE, SET_INTERFACE: body.interface */
 	MW_INTERFACE_DELETED, /* DEL_INTERFACE: body.interface */
+	MW_SCAN,              /* TRIGGER_SCAN, NEW_SCAN_RESULTS, SCAN_ABORTED: body.interface.wiphy */
 	MW_FAMILY,            /* nlctrl NEWFAMILY: body.family */
 	MW_FAMILY_DELETED,    /* nlctrl DELFAMILY: body.family */
 	MW_REQUEST,           /* a program's message to nl80211: no body */

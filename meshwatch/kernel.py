@@ -25,7 +25,7 @@ from meshwatch.records import Drain, Drained
 
 BIND_TIMEOUT_S = 2.0
 RECEIVE_BUFFER_BYTES = 1 << 20
-NL80211_GROUPS = ("config", "mlme")
+NL80211_GROUPS = ("config", "mlme", "scan")
 RTNLGRP_LINK_MASK = 1
 
 # asm-generic/socket.h; Python has no name for it.
@@ -38,6 +38,8 @@ class FamilyAbsent(Exception):
 
 class Channel:
     """One netlink socket: ``protocol`` is its netlink protocol (0 route, 16 generic)."""
+
+    monitor = None
 
     def __init__(self, name: str, bound: socket.socket) -> None:
         self.name = name

@@ -41,7 +41,8 @@ from meshwatch.observations import (
     StationsSwept,
 )
 from meshwatch.pace import MS_NS, POLL_NS, Pace
-from meshwatch.records import CandidateInfo, FamilyInfo, Kind, Message, decode
+from meshwatch.records import CandidateInfo, FamilyInfo, InterfaceInfo, Kind, Message, decode
+from meshwatch.scans import Scans
 
 FAMILY = "nl80211"
 CMD_GET_INTERFACE = 5
@@ -68,6 +69,7 @@ class Nl80211:
         self._exchange: Exchange[Findings] = Exchange()
         self._health = Health(self.name)
         self._interfaces = Interfaces()
+        self._scans = Scans()
         self.begin(0)
 
     # ---- what the pump calls ----------------------------------------------------------------
@@ -103,6 +105,8 @@ class Nl80211:
                     self._on_candidate(message, seen, now)
                 case Kind.INTERFACE | Kind.INTERFACE_DELETED:
                     self._on_interface_event(message, seen, now)
+                case Kind.SCAN if not message.seq and isinstance(message.body, InterfaceInfo):
+                    seen.append(self._scans.heard(message.command, message.body.wiphy, now))
                 case Kind.FAMILY | Kind.FAMILY_DELETED:
                     self._on_family(message, seen, now)
                 case Kind.OVERRUN:
@@ -156,7 +160,7 @@ class Nl80211:
 
     def deadline(self) -> int | None:
         """When ``wake`` has something to do."""
-        times = [self._exchange.deadline()]
+        times = [self._exchange.deadline(), self._scans.due()]
         if self.family:
             times.append(self._interfaces.pace.due())
             for watched in self._interfaces.watched.values():
@@ -166,7 +170,7 @@ class Nl80211:
     def wake(self, now: int) -> Iterable[Observation]:
         """Give up what was not answered; take what is due."""
         self._turn_ns = now
-        seen: list[Observation] = []
+        seen: list[Observation] = [*self._scans.take(now)]
         for request in self._exchange.expired(now):
             self._on_failure(request, seen, now)
         if not self.family:

@@ -29,14 +29,15 @@ class Kind(IntEnum):
     CANDIDATE = 4  # NL80211_CMD_NEW_PEER_CANDIDATE; body: CandidateInfo
     INTERFACE = 5  # NL80211_CMD_NEW_INTERFACE, _SET_INTERFACE; body: InterfaceInfo
     INTERFACE_DELETED = 6  # NL80211_CMD_DEL_INTERFACE; body: InterfaceInfo
-    FAMILY = 7  # CTRL_CMD_NEWFAMILY; body: FamilyInfo
-    FAMILY_DELETED = 8  # CTRL_CMD_DELFAMILY; body: FamilyInfo
-    REQUEST = 9  # a program's message to nl80211
-    DONE = 10  # the end of a dump
-    ERROR = 11  # an acknowledgement (error 0) or a refusal
-    OVERRUN = 12  # NLMSG_OVERRUN: data was lost here
-    MALFORMED = 13  # refused
-    OTHER = 14  # of no interest, and hardly looked at
+    SCAN = 7  # NL80211_CMD_TRIGGER_SCAN, _NEW_SCAN_RESULTS, _SCAN_ABORTED; body: InterfaceInfo
+    FAMILY = 8  # CTRL_CMD_NEWFAMILY; body: FamilyInfo
+    FAMILY_DELETED = 9  # CTRL_CMD_DELFAMILY; body: FamilyInfo
+    REQUEST = 10  # a program's message to nl80211
+    DONE = 11  # the end of a dump
+    ERROR = 12  # an acknowledgement (error 0) or a refusal
+    OVERRUN = 13  # NLMSG_OVERRUN: data was lost here
+    MALFORMED = 14  # refused
+    OTHER = 15  # of no interest, and hardly looked at
 
 
 class InterfaceInfo(NamedTuple):
@@ -171,6 +172,7 @@ _BODIES: dict[int, Callable[[memoryview, int, str], Body]] = {
     Kind.CANDIDATE: _candidate,
     Kind.INTERFACE: _interface,
     Kind.INTERFACE_DELETED: _interface,
+    Kind.SCAN: _interface,
     Kind.FAMILY: _family,
     Kind.FAMILY_DELETED: _family,
 }

@@ -368,6 +368,27 @@ static void test_interfaces(void)
 	}
 }
 
+/* A radio scans for any interface of its own, also for one without a network device. */
+static void test_scans(void)
+{
+	static const uint8_t commands[] = { CMD_TRIGGER_SCAN, CMD_NEW_SCAN_RESULTS, CMD_SCAN_ABORTED };
+
+	for (size_t i = 0; i < sizeof(commands); i++) {
+		struct writer w = { .size = 0 };
+		struct mw_message m;
+
+		begin_generic(&w, FAMILY, 0, commands[i]);
+		write_u32(&w, ATTR_WIPHY, 3);
+		end_message(&w);
+		m = decode_one(&w);
+		CHECK(m.kind == MW_SCAN && m.command == commands[i]);
+		CHECK(m.body.interface.wiphy == 3 && m.ifindex == 0);
+		begin_event(&w, commands[i]);
+		end_message(&w);
+		CHECK(decode_one(&w).kind == MW_OTHER);
+	}
+}
+
 /* ---- the family controller ------------------------------------------------------------------ */
 
 static struct mw_message family_with_groups(uint8_t command, unsigned groups)
@@ -591,6 +612,7 @@ int main(void)
 	test_paths(CMD_NEW_STATION);
 	test_candidates();
 	test_interfaces();
+	test_scans();
 	test_families();
 	test_malformed_families();
 	test_errnos();

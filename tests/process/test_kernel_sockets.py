@@ -112,7 +112,8 @@ def test_nl80211_is_opened_if_the_kernel_has_it_and_absent_otherwise() -> None:
         return
     events, requests = asyncio.run(kernel.open_nl80211())
     with closing(events, requests):
-        assert memberships(events) == {answer.body.groups[name] for name in ("config", "mlme")}
+        groups = {answer.body.groups[name] for name in ("config", "mlme", "scan")}
+        assert memberships(events) == groups
         assert hear(requests, Kind.FAMILY).body == answer.body
 
 

@@ -14,6 +14,7 @@ GET_INTERFACE, NEW_INTERFACE, DEL_INTERFACE = 5, 7, 8
 GET_STATION, NEW_STATION, DEL_STATION, NEW_PEER_CANDIDATE = 17, 19, 20, 72
 CH_SWITCH_NOTIFY, CH_SWITCH_STARTED_NOTIFY, FRAME_TX_STATUS = 88, 110, 60
 GET_MPATH, NEW_MPATH, GET_MPP = 21, 23, 107
+TRIGGER_SCAN, NEW_SCAN_RESULTS, SCAN_ABORTED = 33, 34, 35
 IBSS, MANAGED, MONITOR, MESH = 1, 2, 6, 7
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 UP, RUNNING = 0x1, 0x10000
@@ -159,6 +160,11 @@ def candidate(address: str, signal_dbm: int, ifindex: int = MESH0) -> bytes:
     """NEW_PEER_CANDIDATE."""
     signal = attribute(151, struct.pack("=i", signal_dbm))
     return nl80211(NEW_PEER_CANDIDATE, u32(3, ifindex), mac(address), signal)
+
+
+def scan(command: int, wiphy: int = 0, *attributes: bytes) -> bytes:
+    """A radio's scan begins or ends; without attributes, that of a P2P device."""
+    return nl80211(command, u32(1, wiphy), *attributes, attribute(153, struct.pack("=Q", 1)))
 
 
 def interface(

@@ -17,9 +17,9 @@ for level, names in enumerate(
         "hearing account means cadence loss reach sides traffic patience link portrait beyond"
         " port table feed",
         "codec records frames netlink pace look nl80211 rtnetlink capture claims protocol"
-        " pcap recording replay interfaces glances paths",
+        " pcap recording replay interfaces glances paths scans",
         "kernel tap bus server letterbox",
-        "config pump sources tee wall playback systemd daemon",
+        "config pump taps sources tee wall playback systemd daemon",
     ]
 ):
     LAYERS |= dict.fromkeys(names.split(), level)
@@ -41,6 +41,7 @@ FENCES = {
         "cli",
         "agent",
         "pump",
+        "taps",
         "sources",
         "playback",
         "daemon",

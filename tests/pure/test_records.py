@@ -148,6 +148,16 @@ def test_interfaces() -> None:
     assert bare.body == InterfaceInfo("", 7, 0, "", 2412, 1 << 32, False, 0)
 
 
+@pytest.mark.parametrize("command", [33, 34, 35])
+def test_scans(command: int) -> None:
+    """Of a radio; what is in a list of results names none."""
+    scan = only(event(command, u32(WIPHY, 3)))
+    assert scan.kind is Kind.SCAN
+    assert isinstance(scan.body, InterfaceInfo)
+    assert (scan.command, scan.ifindex, scan.body.wiphy) == (command, 5, 3)
+    assert only(event(command)).kind is Kind.OTHER
+
+
 def test_family() -> None:
     """The number and the groups of nl80211, as recorded from Linux 6.1."""
     family = decode(CORPUS["6.1-family-1.bin"], 0)[0]
