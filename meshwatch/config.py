@@ -27,6 +27,9 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     bus: str = "system"  # system, session, none, or a D-Bus address
     interfaces: tuple[str, ...] = ()  # empty: every mesh and IBSS interface
     receive_buffer_bytes: int = 1 << 20  # of the kernel sockets
+    tap: bool = True  # hear the frames of a monitor interface, if there is one
+    probes: bool = True  # of a link that fell silent
+    measure: bool = False  # links over which nothing was sent
     record: str | None = None
     replay: str | None = None
     speed: float = 1.0  # of the replay; 0 = as fast as possible
@@ -55,6 +58,8 @@ def parser() -> argparse.ArgumentParser:
         dest="interfaces",
         help="watch only this interface; may be repeated (default: all mesh and IBSS interfaces)",
     )
+    add("--no-tap", action="store_const", const=False, dest="tap", help="hear no frames")
+    add("--no-probes", action="store_const", const=False, dest="probes", help="send no probes")
     add("--record", metavar="FILE", help="write what the kernel says to a pcapng file")
     add("--replay", metavar="FILE", help="take what the kernel said from a recording or capture")
     add(

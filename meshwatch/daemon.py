@@ -12,11 +12,11 @@ from pathlib import Path
 
 from meshwatch import __version__, protocol, systemd
 from meshwatch.bus import Bus
+from meshwatch.claims import Claims
 from meshwatch.config import Config, ConfigError, load
 from meshwatch.feed import Feed
-from meshwatch.model import (
-    Change,
-)
+from meshwatch.letterbox import Letterbox
+from meshwatch.model import Change, Interface
 from meshwatch.observations import (
     Observation,
     SourceState,
@@ -43,6 +43,7 @@ class Daemon:
         self._wall = WallClock()
         self._table = Table()
         self._feed = Feed(self._table.snapshot)
+        self._sources: Sources | None = None
         self._opened = False
         self._timer: asyncio.TimerHandle | None = None
         self._now = time.monotonic_ns
@@ -63,6 +64,8 @@ class Daemon:
         directory = Path(settings.runtime_directory)
         server = Server(self._feed, directory, self._wall.offset_ns, self._hello())
         await server.start()
+        letterbox = Letterbox(Claims(self._ifindex_of), self._claimed)
+        letterbox.start(directory)
         serving = [self._live() if playback is None else self._replay(playback)]
         bus = None
         if settings.bus != "none":
@@ -84,6 +87,7 @@ class Daemon:
             task.cancel()
         if bus is not None:
             await bus.close()
+        letterbox.close()
         await server.close()
         ended, late = await asyncio.wait(tasks, timeout=END_S)
         for task in late:
@@ -112,8 +116,10 @@ class Daemon:
             path = Path(settings.record)
             tee = Tee(path, offset_ns, only, lambda why: self._note("recording", why))
         try:
-            await Sources(only, settings.receive_buffer_bytes, self._hand_on, tee).run()
+            self._sources = Sources(settings, self._hand_on, tee)
+            await self._sources.run()
         finally:
+            self._sources = None
             if tee is not None:
                 tee.close()
 
@@ -127,17 +133,29 @@ class Daemon:
         changes: list[Change] = []
         for observation in observations:
             changes += self._table.observe(observation, now)
-        self._publish(changes)
-        self._set_timer()
+        self._settle(changes)
 
     def _note(self, source: str, failure: str | None) -> None:
         """A publisher or the recording failed, or works again: the table says so too."""
         now = self._now()
-        self._publish(self._table.observe(SourceState(source, failure), now))
-        self._set_timer()
+        self._settle(self._table.observe(SourceState(source, failure), now))
+
+    def _claimed(self, observations: list[Observation]) -> None:
+        self._hand_on(observations, self._now())
+
+    def _ifindex_of(self, name: str) -> int | None:
+        rows = (row for row in self._table.snapshot() if isinstance(row, Interface))
+        return next((row.ifindex for row in rows if row.interface == name), None)
 
     def _ticked(self) -> None:
-        self._publish(self._table.tick(time.monotonic_ns()))
+        self._settle(self._table.tick(time.monotonic_ns()))
+
+    def _settle(self, changes: list[Change]) -> None:
+        """Publish, ask what the table wants to know, and look at the clock again in time."""
+        self._publish(changes)
+        questions = self._table.questions()
+        if questions and self._sources is not None:
+            self._sources.ask(questions, self._now())
         self._set_timer()
 
     def _set_timer(self) -> None:

@@ -8,15 +8,16 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from meshwatch.kernel import Channel
-from meshwatch.observations import (
-    Observation,
-)
+from meshwatch.observations import Deaf, Monitor, Observation, Question
+from meshwatch.records import Drained
 
 log = logging.getLogger(__name__)
 
 # A jump of CLOCK_BOOTTIME against CLOCK_MONOTONIC larger than this was a suspend.
 SUSPEND_NS = 500_000_000
+
+# A turn that comes so much later than it should finds that we were stopped, or starved.
+STARVED_NS = 500_000_000
 
 # Datagrams handed on before timers and other sources get their turn again.
 DRAINS_PER_TURN = 16
@@ -35,8 +36,8 @@ class Conversation(Protocol):
     def receive(self, data: memoryview, now: int) -> Iterable[Observation]:
         """One datagram arrived."""
 
-    def notice(self, observation: Observation, now: int) -> None:
-        """Another source observed this: a hint."""
+    def notice(self, hint: Observation | Question, now: int) -> None:
+        """Another source observed this, or the table asks."""
 
     def outgoing(self) -> Sequence[bytes]:
         """Requests to be sent now."""
@@ -54,6 +55,34 @@ class Conversation(Protocol):
         """Something went by unheard: throw away what was under way and look again."""
 
 
+class Channel(Protocol):
+    """A socket of the kernel's: of netlink, or on a monitor interface."""
+
+    @property
+    def name(self) -> str:
+        """For the log."""
+
+    @property
+    def protocol(self) -> int:
+        """The netlink protocol."""
+
+    @property
+    def monitor(self) -> Monitor | None:
+        """The monitor interface, if it is on one."""
+
+    def fileno(self) -> int:
+        """The descriptor, to wait on."""
+
+    def drain(self) -> Drained:
+        """Everything the kernel has to say at the moment, without blocking."""
+
+    def send(self, message: bytes, /) -> None:
+        """Send one request or frame; OSError if the kernel does not take it."""
+
+    def close(self) -> None:
+        """Close the socket."""
+
+
 class Tee(Protocol):
     """Takes a copy of everything received and sent (a recording)."""
 
@@ -65,6 +94,15 @@ class Tee(Protocol):
 
     def lost(self, protocol: int, now: int) -> None:
         """Datagrams of this netlink protocol were lost here."""
+
+    def received_frame(self, monitor: Monitor, frame: memoryview, now: int) -> None:
+        """One frame that a monitor interface heard."""
+
+    def sent_frame(self, monitor: Monitor, frame: bytes, now: int) -> None:
+        """One frame handed to a monitor interface."""
+
+    def lost_frames(self, monitor: Monitor, now: int) -> None:
+        """Frames of a monitor interface were lost here."""
 
 
 class Pump:
@@ -82,6 +120,7 @@ class Pump:
         self._listening: list[Channel] = []
         self._speaking: Channel | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._due_ns: int | None = None
         self._slept_ns = _slept_ns()
 
     def open(self, channels: Sequence[Channel], speaking: Channel) -> None:
@@ -112,10 +151,10 @@ class Pump:
         """Hand on what was observed of the source itself."""
         self._hand_on(self, observations, time.monotonic_ns())
 
-    def notice(self, observations: Iterable[Observation], now: int) -> None:
-        """Offer what another source observed, and act on what follows from it."""
-        for observation in observations:
-            self.conversation.notice(observation, now)
+    def notice(self, hints: Iterable[Observation | Question], now: int) -> None:
+        """Offer what another source observed or the table asks, and act on what follows."""
+        for hint in hints:
+            self.conversation.notice(hint, now)
         self._speak(now)
         self._set_timer()
 
@@ -131,6 +170,8 @@ class Pump:
         if slept_ns - self._slept_ns > SUSPEND_NS and self._listening:
             observations.extend(self._lost(self._listening[0], now))
         self._slept_ns = slept_ns
+        if self._due_ns is not None and now - self._due_ns > STARVED_NS:
+            observations.append(Deaf("daemon", self._due_ns))
         for channel in self._listening:
             observations.extend(self._hear(channel))
         now = time.monotonic_ns()
@@ -147,10 +188,13 @@ class Pump:
         for _ in range(DRAINS_PER_TURN):
             drained = channel.drain()
             now = time.monotonic_ns()
-            for datagram in drained.datagrams:
-                if self._tee is not None:
-                    self._tee.received(channel.protocol, datagram, now)
-                yield from self.conversation.receive(datagram, now)
+            times_ns = drained.times_ns or (now,) * len(drained.datagrams)
+            for datagram, received_ns in zip(drained.datagrams, times_ns, strict=True):
+                if self._tee is not None and channel.monitor is not None:
+                    self._tee.received_frame(channel.monitor, datagram, received_ns)
+                elif self._tee is not None:
+                    self._tee.received(channel.protocol, datagram, received_ns)
+                yield from self.conversation.receive(datagram, received_ns)
             if drained.overrun or drained.truncated:
                 log.warning("%s: the kernel's messages overran the socket", channel.name)
                 yield from self._lost(channel, now)
@@ -158,23 +202,28 @@ class Pump:
                 break
 
     def _lost(self, channel: Channel, now: int) -> Iterable[Observation]:
-        if self._tee is not None:
+        if self._tee is not None and channel.monitor is not None:
+            self._tee.lost_frames(channel.monitor, now)
+        elif self._tee is not None:
             self._tee.lost(channel.protocol, now)
         return self.conversation.lost(now)
 
     def _speak(self, now: int) -> bool:
         """Send what is to be sent; whether that was anything."""
-        if self._speaking is None:
+        channel = self._speaking
+        if channel is None:
             return False
         requests = self.conversation.outgoing()
         for request in requests:
             try:
-                self._speaking.send(request)
+                channel.send(request)
             except OSError as error:
                 # The conversation asks again when no answer comes.
-                log.warning("%s: a request could not be sent: %s", self._speaking.name, error)
-            if self._tee is not None:
-                self._tee.sent(self._speaking.protocol, request, now)
+                log.warning("%s: a request could not be sent: %s", channel.name, error)
+            if self._tee is not None and channel.monitor is not None:
+                self._tee.sent_frame(channel.monitor, request, now)
+            elif self._tee is not None:
+                self._tee.sent(channel.protocol, request, now)
             self.conversation.sent(request, now)
         return bool(requests)
 
@@ -182,7 +231,7 @@ class Pump:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        deadline = self.conversation.deadline()
+        deadline = self._due_ns = self.conversation.deadline()
         if deadline is not None and self._speaking is not None:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_at(deadline / 1e9, self.turn)

@@ -4,64 +4,80 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Awaitable, Callable, Iterable
 
 from meshwatch import kernel
+from meshwatch.config import Config
 from meshwatch.kernel import Channels, FamilyAbsent
 from meshwatch.nl80211 import Nl80211
-from meshwatch.observations import (
-    Observation,
-    SourceState,
-)
-from meshwatch.pump import Pump, Tee
+from meshwatch.observations import Observation, ProbeWanted, Question, SourceState
+from meshwatch.paths import Paths
+from meshwatch.pump import Channel, Pump, Tee
 from meshwatch.rtnetlink import Rtnetlink
+from meshwatch.taps import Taps
 
 log = logging.getLogger(__name__)
 
 RETRY_S = 5.0
 
 HandOn = Callable[[Iterable[Observation], int], None]
+Opened = tuple[list[Channel], Channel]
 
 
 class Sources:
-    """nl80211 and rtnetlink, each with its pump; what one observes is a hint to the other."""
+    """nl80211, its path tables, rtnetlink and the taps; what one observes is a hint to all."""
 
-    def __init__(
-        self,
-        interfaces: frozenset[str] | None,
-        receive_buffer_bytes: int,
-        hand_on: HandOn,
-        tee: Tee | None,
-    ) -> None:
-        self._receive_buffer_bytes = receive_buffer_bytes
+    def __init__(self, settings: Config, hand_on: HandOn, tee: Tee | None) -> None:
+        only = frozenset(settings.interfaces) or None
+        self._settings = settings
         self._hand_on = hand_on
-        self._nl80211 = Nl80211(interfaces)
-        self._pumps = [
-            Pump(self._nl80211, self._observed, tee),
-            Pump(Rtnetlink(), self._observed, tee),
-        ]
+        self._nl80211 = Nl80211(only)
+        self._nl80211_pump = Pump(self._nl80211, self._observed, tee)
+        self._rtnetlink_pump = Pump(Rtnetlink(), self._observed, tee)
+        self._paths_pump = Pump(Paths(), self._observed, tee)
+        self._taps = Taps(self._observed, self._say, tee) if settings.tap else None
         self._served_family = 0
         self._family_moved = asyncio.Event()
 
+    @property
+    def _pumps(self) -> list[Pump]:
+        kernels = [self._nl80211_pump, self._rtnetlink_pump, self._paths_pump]
+        return kernels + (self._taps.pumps if self._taps else [])
+
     async def run(self) -> None:
-        """Serve both until cancelled."""
+        """Serve all until cancelled."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 # One after the other, so that a recording begins with the family's reply.
                 opened = asyncio.Event()
                 tasks.create_task(self._follow_nl80211(opened))
                 await opened.wait()
-                tasks.create_task(self._follow_rtnetlink())
+                tasks.create_task(self._follow(self._rtnetlink_pump, self._open_rtnetlink))
+                tasks.create_task(self._follow(self._paths_pump, self._open_paths))
         finally:
             for pump in self._pumps:
                 pump.close()
+            if self._taps:
+                self._taps.close()
+
+    def ask(self, questions: Iterable[Question], now: int) -> None:
+        """Give the table's questions to those who can answer them."""
+        for question in questions:
+            pump = self._nl80211_pump
+            if isinstance(question, ProbeWanted):
+                if not self._settings.probes:
+                    continue
+                tap = self._taps.pump_for(question.ifindex) if self._taps else None
+                pump = tap or pump
+            pump.notice([question], now)
 
     async def _follow_nl80211(self, opened: asyncio.Event) -> None:
-        pump = self._pumps[0]
+        pump = self._nl80211_pump
         while True:
             nlctrl = None
             try:
-                nlctrl = await kernel.open_nlctrl(self._receive_buffer_bytes)
+                nlctrl = await kernel.open_nlctrl(self._settings.receive_buffer_bytes)
                 channels = await self._open_family()
             except (OSError, TimeoutError) as error:
                 if nlctrl is not None:
@@ -83,19 +99,26 @@ class Sources:
 
     async def _open_family(self) -> Channels | None:
         try:
-            return await kernel.open_nl80211(self._receive_buffer_bytes)
+            return await kernel.open_nl80211(self._settings.receive_buffer_bytes)
         except FamilyAbsent:
             return None
 
-    async def _follow_rtnetlink(self) -> None:
-        pump = self._pumps[1]
+    async def _open_rtnetlink(self) -> Opened:
+        channels = await kernel.open_rtnetlink(self._settings.receive_buffer_bytes)
+        return [channels.requests, channels.events], channels.requests
+
+    async def _open_paths(self) -> Opened:
+        channel = await kernel.open_paths(self._settings.receive_buffer_bytes)
+        return [channel], channel
+
+    async def _follow(self, pump: Pump, opener: Callable[[], Awaitable[Opened]]) -> None:
         while True:
             try:
-                channels = await kernel.open_rtnetlink(self._receive_buffer_bytes)
+                listening, speaking = await opener()
             except (OSError, TimeoutError) as error:
                 await self._failed(pump, error)
                 continue
-            pump.open([channels.requests, channels.events], channels.requests)
+            pump.open(listening, speaking)
             return
 
     async def _failed(self, pump: Pump, error: Exception) -> None:
@@ -103,10 +126,15 @@ class Sources:
         pump.observed([SourceState(pump.conversation.name, why)])
         await asyncio.sleep(RETRY_S)
 
+    def _say(self, state: SourceState) -> None:
+        self._hand_on([state], time.monotonic_ns())
+
     def _observed(self, origin: Pump, observations: list[Observation], now: int) -> None:
         self._hand_on(observations, now)
         for pump in self._pumps:
             if pump is not origin:
                 pump.notice(observations, now)
+        if self._taps:
+            self._taps.notice(observations, now)
         if self._nl80211.family != self._served_family:
             self._family_moved.set()

@@ -1,0 +1,130 @@
+"""Keeps a tap open on every radio that has a mesh interface and a monitor interface."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+
+from meshwatch.frames import Frames
+from meshwatch.model import InterfaceType
+from meshwatch.observations import (
+    InterfaceDeleted,
+    InterfaceSeen,
+    InterfacesSwept,
+    LinkSeen,
+    Monitor,
+    Observation,
+    SourceState,
+)
+from meshwatch.pump import Pump, Tee
+from meshwatch.tap import open_tap
+
+RETRY_S = 30.0
+
+#: What there is to read on a socket with all of a second's beacons of a hundred neighbors.
+RECEIVE_BUFFER_BYTES = 1 << 20
+
+Reporter = Callable[[Pump, list[Observation], int], None]
+
+
+class Taps:
+    """The taps there can be, as interfaces come and go; the health of all is the source
+    ``frames``."""
+
+    def __init__(self, observed: Reporter, say: Callable[[SourceState], None], tee: Tee | None):
+        self._observed = observed
+        self._say = say
+        self._tee = tee
+        self._seen: dict[int, InterfaceSeen] = {}
+        self._up: dict[int, bool] = {}
+        self._open: dict[int, Pump] = {}  # by the monitor's ifindex
+        self._said: str | None = ""  # neither failed nor working yet
+        self._retry: asyncio.TimerHandle | None = None
+
+    @property
+    def pumps(self) -> list[Pump]:
+        """Those of the open taps."""
+        return list(self._open.values())
+
+    def pump_for(self, ifindex: int) -> Pump | None:
+        """The pump of the tap that hears what this mesh interface hears."""
+        seen = self._seen.get(ifindex)
+        if seen is None:
+            return None
+        at = (i for i in self._open if (own := self._seen.get(i)) and own.wiphy == seen.wiphy)
+        return next((self._open[i] for i in at), None)
+
+    def notice(self, observations: Iterable[Observation], now: int) -> None:
+        """Interfaces come and go."""
+        moved = False
+        for observation in observations:
+            match observation:
+                case InterfaceSeen(ifindex):
+                    moved |= self._seen.get(ifindex) != observation
+                    self._seen[ifindex] = observation
+                case LinkSeen(ifindex, _, up):
+                    moved |= self._up.get(ifindex) != up
+                    self._up[ifindex] = up
+                case InterfaceDeleted(ifindex):
+                    moved |= self._seen.pop(ifindex, None) is not None
+                    self._up.pop(ifindex, None)
+                case InterfacesSwept(ifindexes):
+                    for ifindex in self._seen.keys() - ifindexes:
+                        del self._seen[ifindex]
+                        moved = True
+        if moved:
+            self._follow(now)
+
+    def close(self) -> None:
+        """Close all taps."""
+        if self._retry is not None:
+            self._retry.cancel()
+        for pump in self._open.values():
+            pump.close()
+        self._open = {}
+
+    def _follow(self, now: int) -> None:
+        """Open what can be opened, close what is of no use any more."""
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        failure: str | None = None
+        wanted: dict[int, Monitor] = {}
+        for wiphy in sorted({i.wiphy for i in self._seen.values() if i.type is InterfaceType.MESH}):
+            monitors = list(self._monitors(wiphy))
+            up = [monitor for monitor in monitors if self._up.get(monitor.ifindex)]
+            if up:
+                wanted[up[0].ifindex] = up[0]
+            elif monitors:
+                failure = failure or f"{monitors[0].name} is down"
+            else:
+                failure = failure or f"phy{wiphy} has no monitor interface"
+        for ifindex in self._open.keys() - wanted.keys():
+            self._open.pop(ifindex).close()
+        for ifindex, monitor in wanted.items():
+            if ifindex not in self._open:
+                failure = self._try(monitor, now) or failure
+        if failure != self._said and (wanted or failure):
+            self._said = failure
+            self._say(SourceState(Frames.name, failure))
+
+    def _monitors(self, wiphy: int) -> Iterator[Monitor]:
+        for ifindex, seen in sorted(self._seen.items()):
+            if seen.monitor and seen.wiphy == wiphy:
+                yield Monitor(ifindex=ifindex, name=seen.name, wiphy=wiphy)
+
+    def _try(self, monitor: Monitor, now: int) -> str | None:
+        """Open a tap; or why that cannot be."""
+        try:
+            tap = open_tap(monitor, RECEIVE_BUFFER_BYTES)
+        except PermissionError:
+            return f"{monitor.name}: needs CAP_NET_RAW"
+        except OSError as error:
+            loop = asyncio.get_running_loop()
+            self._retry = loop.call_later(RETRY_S, lambda: self._follow(int(loop.time() * 1e9)))
+            return f"{monitor.name}: {error.strerror or error}"
+        pump = Pump(Frames(monitor), self._observed, self._tee)
+        pump.open([tap], tap)
+        self._open[monitor.ifindex] = pump
+        pump.notice(self._seen.values(), now)
+        return None
