@@ -9,7 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from meshwatch.recording import open_recording
+from meshwatch.recording import LOST_FRAMES, open_recording
+from tests.replay.mixed import (
+    OWN,
+    RECEIVED,
+    TO_BE_SENT,
+    A,
+    beacon,
+    beside,
+    heard,
+    meeting,
+    null,
+    write,
+)
 from tools.record.expect import recordings
 
 OURS = [path for path in recordings() if path.suffix == ".pcapng"]
@@ -38,3 +50,26 @@ def test_stations_by_name(path: Path) -> None:
     text = "\n".join(tshark(path, "-V", "-Y", "nl80211.cmd == 19"))
     for name in ("NL80211_ATTR_MAC", "NL80211_STA_INFO_PLINK_STATE", "NL80211_STA_INFO_SIGNAL"):
         assert text.count(name) > 10, name
+
+
+def test_frames_beside_the_kernel(tmp_path: Path) -> None:
+    """A beacon, a probe that was sent, a loss; and the kernel's messages as if there were none."""
+    path = tmp_path / "mixed.pcapng"
+    second_ns = 1_000_000_000
+    probe = heard(21 * second_ns, TO_BE_SENT + null(A, OWN))._replace(outgoing=True)
+    lost = heard(22 * second_ns, LOST_FRAMES)
+    frames = [heard(20 * second_ns, RECEIVED + beacon(A)), probe, lost]
+    write(path, beside(meeting(), frames))
+    fields = ("frame.interface_name", "frame.packet_flags_direction", "wlan.ta", "wlan.mesh.id",
+              "wlan.fixed.beacon", "radiotap.dbm_antsignal")  # fmt: skip
+    shown = tshark(path, "-Y", "wlan.fc.type_subtype == 8", "-T", "fields",
+                   *(word for field in fields for word in ("-e", field)))  # fmt: skip
+    assert shown == [f"mon0\t0x00000001\t{A}\ttestmesh\t1000\t-30"]
+    sent = tshark(path, "-Y", "wlan.fc.type_subtype == 44", "-T", "fields",
+                  "-e", "frame.packet_flags_direction", "-e", "wlan.ra")  # fmt: skip
+    assert sent == [f"0x00000002\t{A}"]
+    (marked,) = tshark(path, "-Y", "frame.comment", "-T", "fields", "-e", "frame.comment")
+    assert marked == "frames were lost"
+    stations = tshark(path, "-Y", "nl80211.cmd == 19", "-T", "fields", "-e", "frame.interface_name")
+    assert len(stations) > 10
+    assert set(stations) == {"netlink"}
