@@ -19,10 +19,26 @@ from meshwatch.client import (
     Resynchronised,
     SourceChanged,
 )
-from meshwatch.protocol import Interface, Neighbor
+from meshwatch.protocol import Evidence, Interface, Neighbor
 
-# What is news about a neighbor besides presence and reason, in the words of the protocol.
-_DETAILS = ("plink", "interface", "gate", "authentication_server", "authenticated", "mfp")
+# What is news about a neighbor besides presence and reason: key of the protocol, and its words.
+_DETAILS = {
+    "plink": "plink",
+    "interface": "interface",
+    "proximity": "proximity",
+    "next_hop": "next hop",
+    "hop_count": "hops",
+    "proxy": "proxy",
+    "gate": "gate",
+    "authentication_server": "authentication server",
+    "authenticated": "authenticated",
+    "mfp": "frames protected",
+    "security": "security",
+    "mesh_id": "mesh ID",
+    "accepting": "accepts peers",
+}
+_ADDRESSES = {"next_hop", "proxy"}
+_DEPARTURES = {("present", "quiet"), ("present", "heard"), ("quiet", "heard")}
 
 
 class News(NamedTuple):
@@ -49,19 +65,24 @@ def news(event: Event, names: view.Names, now_unix_ms: int, *, settled: bool) ->
     """
     match event:
         case Came(neighbor=neighbor):
-            what = Cell(f"{neighbor.presence}, {_why(neighbor.reason)}", _style(neighbor))
+            reached = neighbor.reason == "path"
+            why = view.way(neighbor, names) if reached else _why(neighbor.reason)
+            what = Cell(f"{neighbor.presence}, {why}", _style(neighbor))
             mark = "+" if settled else "="
             return _about(neighbor, names, neighbor.since_unix_ms, mark, what)
         case Changed(neighbor=neighbor, was=was):
             fresh = neighbor.since_unix_ms != was.since_unix_ms
             when = neighbor.since_unix_ms if fresh else now_unix_ms
-            what = Cell(_difference(was, neighbor), _style(neighbor, was))
+            what = Cell(_difference(was, neighbor, names), _style(neighbor, was))
             return _about(neighbor, names, when, "*", what)
-        case Removed(neighbor=neighbor, reason=reason):
-            what = Cell(f"{neighbor.presence} -> gone, {_why(reason)}", "bad")
+        case Removed(neighbor=neighbor, reason=reason, evidence=evidence):
+            what = Cell(f"{neighbor.presence} -> gone, {_why(reason, evidence)}", "bad")
             return _about(neighbor, names, now_unix_ms, "-", what)
-        case InterfaceCame(interface=interface) | InterfaceChanged(interface=interface):
+        case InterfaceCame(interface=interface):
             return _interface(interface, now_unix_ms, _state(interface))
+        case InterfaceChanged(interface=interface, was=interface_was):
+            said = _interface_difference(interface_was, interface, names)
+            return _interface(interface, now_unix_ms, said)
         case InterfaceRemoved(interface=interface):
             return _interface(interface, now_unix_ms, "removed")
         case SourceChanged(source=source, was=was_source):
@@ -87,31 +108,62 @@ def _about(neighbor: Neighbor, names: view.Names, unix_ms: int, mark: str, what:
 def _style(neighbor: Neighbor, was: Neighbor | None = None) -> str:
     if neighbor.presence == "heard" and was is not None and was.presence != "heard":
         return "warn"  # a link was lost
+    if was is not None and view.worrying(was) != view.worrying(neighbor):
+        return "warn" if view.worrying(neighbor) else "good"
     return view.PRESENCE_STYLES.get(neighbor.presence, "")
 
 
-def _difference(was: Neighbor, now: Neighbor) -> str:
+def _difference(was: Neighbor, now: Neighbor, names: view.Names) -> str:
     parts = []
     if was.presence != now.presence:
         parts.append(f"{was.presence} -> {now.presence}")
-    for key in _DETAILS:
+    for key, word in _DETAILS.items():
         before, after = getattr(was, key), getattr(now, key)
         # A link that comes up or goes down says so by the presence already.
         if before != after and not (key == "plink" and parts):
-            parts.append(f"{key} {_value(before)} -> {_value(after)}")
+            known = names if key in _ADDRESSES else {}
+            parts.append(_step(word, _value(before, known), _value(after, known)))
+    if was.one_sided != now.one_sided:
+        side = now.one_sided and text.ONE_SIDED.get(now.one_sided, text.printable(now.one_sided))
+        parts.append(f"one-sided: {side}" if side else "no longer one-sided")
+    if was.bouncing != now.bouncing:
+        parts.append("bouncing, its news is held back" if now.bouncing else "no longer bouncing")
     if was.presence != now.presence or was.reason != now.reason or not parts:
-        parts.append(_why(now.reason))
+        departed = (was.presence, now.presence) in _DEPARTURES or not parts
+        parts.append(_why(now.reason, now.evidence if departed else None))
     return ", ".join(parts)
 
 
-def _value(value: object) -> str:
+def _step(word: str, before: str, after: str) -> str:
+    """What was not known before is no change of it."""
+    return f"{word} {after}" if before == text.NOTHING else f"{word} {before} -> {after}"
+
+
+def _value(value: object, names: view.Names) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return text.NOTHING if value is None else text.printable(str(value))
+    if value is None:
+        return text.NOTHING
+    return names.get(str(value), text.printable(str(value)))
 
 
-def _why(reason: str) -> str:
-    return text.REASONS.get(reason, text.printable(reason))
+def _why(reason: str, evidence: Evidence | None = None) -> str:
+    """The reason in words, and for a departure what it rests on."""
+    why = text.REASONS.get(reason, text.printable(reason))
+    return why if evidence is None else f"{why} ({text.evidence(evidence)})"
+
+
+def _interface_difference(was: Interface, now: Interface, names: view.Names) -> str:
+    parts = [] if _state(was) == _state(now) else [_state(now)]
+    for word, before, after in (
+        ("mesh ID", was.mesh_id, now.mesh_id),
+        ("beacon interval in TU", was.beacon_interval_tu, now.beacon_interval_tu),
+    ):
+        if before != after:
+            parts.append(_step(word, _value(before, {}), _value(after, {})))
+    parts += [f"gate {names.get(gate, gate)}" for gate in now.gates if gate not in was.gates]
+    parts += [f"no gate {names.get(gate, gate)}" for gate in was.gates if gate not in now.gates]
+    return ", ".join(parts) or _state(now)
 
 
 def _state(interface: Interface) -> str:

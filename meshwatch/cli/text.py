@@ -1,8 +1,12 @@
-"""Values as people read them: durations, times of day, rates, reasons."""
+"""Values as people read them: durations, times of day, rates, reasons, evidence."""
 
 from __future__ import annotations
 
 from datetime import datetime
+
+from meshwatch.protocol import Evidence
+
+_TIME_UNIT_S = 1024e-6  # TU, IEEE 802.11-2020 3.1
 
 NOTHING = "-"  # unknown, in a table
 
@@ -12,9 +16,16 @@ REASONS = {
     "returned": "heard again, same peer link",
     "restarted": "peer link established anew",
     "peering": "peering not completed",
-    "candidate": "not taken by the peering manager yet",
+    "candidate": "seen, not a peer yet",
     "closed": "peer link closed",
     "blocked": "blocked by the administrator",
+    "other_mesh": "in another mesh",
+    "incompatible": "its mesh protocols are not ours",
+    "security": "its authentication is not ours",
+    "full": "it accepts no further peers",
+    "path": "reached through the mesh",
+    "expired": "path not used for a while",
+    "unreachable": "no path found",
     "silent": "silent for longer than usual",
     "deleted": "deleted by the kernel",
     "absent": "no longer known to the kernel",
@@ -22,6 +33,28 @@ REASONS = {
     "interface_removed": "our interface was removed",
     "family_removed": "nl80211 left the kernel",
 }
+
+ONE_SIDED = {
+    "ours": "we have the link, it counts no peer",
+    "theirs": "we lost the link, it counts as many peers as before",
+}
+
+SECURITY = {"open": "open", "sae": "SAE", "802.1x": "802.1X"}
+
+# What decided, where the rest of the evidence does not say it.
+_PROOFS = {
+    "look": "the kernel's station entry",
+    "event": "an event of the kernel",
+    "beacon": "a beacon",
+    "probe": "probes acknowledged",
+    "poke": "pokes answered",
+    "path": "the kernel's path table",
+}
+_NUMBERS = (
+    "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
+    "twelve",
+)  # fmt: skip
+_NO_SILENCE_MS = 100  # less is between any two frames
 
 
 def printable(text: str) -> str:
@@ -46,6 +79,33 @@ def duration(milliseconds: int) -> str:
     return f"{days}d{seconds % 86400 // 3600:02}h" if days < 10 else f"{days}d"
 
 
+def span(milliseconds: int) -> str:
+    """The same in a sentence: 0.4 s, 12 s, 3m05s."""
+    shown = duration(milliseconds)
+    return f"{shown[:-1]} s" if milliseconds < 60_000 else shown
+
+
+def evidence(of: Evidence) -> str:
+    """What a verdict rests on: three probes unanswered, silent for 1.4 s."""
+    parts = []
+    asked = {"probe": "probe", "poke": "poke"}.get(of.proof, "question")
+    if of.unanswered:
+        parts.append(f"{_number(of.unanswered, asked)} unanswered")
+    if of.missed:
+        parts.append(f"{_number(of.missed, 'beacon')} missed")
+    told = (of.proof == "beacon" and of.missed) or (asked == of.proof and of.unanswered)
+    if not told:
+        parts.insert(0, _PROOFS.get(of.proof) or printable(of.proof))
+    if of.silence_ms is not None and of.silence_ms >= _NO_SILENCE_MS:
+        parts.append(f"silent for {span(of.silence_ms)}")
+    return ", ".join(parts)
+
+
+def _number(number: int, noun: str) -> str:
+    shown = _NUMBERS[number] if number < len(_NUMBERS) else str(number)
+    return f"{shown} {noun}" if number == 1 else f"{shown} {noun}s"
+
+
 def moment(unix_ms: int, now_unix_ms: int) -> str:
     """The time of day; the date alone when that was on another day."""
     then = datetime.fromtimestamp(unix_ms / 1000)
@@ -57,6 +117,11 @@ def moment(unix_ms: int, now_unix_ms: int) -> str:
 def timestamp(unix_ms: int) -> str:
     """Date and time of day with milliseconds, local time."""
     return datetime.fromtimestamp(unix_ms / 1000).isoformat(" ", timespec="milliseconds")
+
+
+def interval(units: int) -> str:
+    """A beacon interval: 1000 TU (1.02 s)."""
+    return f"{units} TU ({units * _TIME_UNIT_S:.3g} s)"
 
 
 def megabits(kbps: int | None) -> str:

@@ -16,7 +16,7 @@ PRESENCE_STYLES = {"present": "good", "quiet": "warn", "heard": "dim"}
 
 # The rank is the order in which a narrow terminal loses columns, from the last.
 NEIGHBOR = Column("NEIGHBOR")
-ADDRESS = Column("ADDRESS", 9)
+ADDRESS = Column("ADDRESS", 11)
 COLUMNS = (
     Column("STATE", width=7),
     Column("LINK", 4, width=6),
@@ -24,10 +24,12 @@ COLUMNS = (
     Column("SIGNAL", 1, right=True),
     Column("TX/RX Mb/s", 5, right=True),
     Column("FOR", 2, width=5, right=True),
-    Column("SINCE", 6),
-    Column("HEARD", 7, width=5, right=True),
-    Column("REACH", 8),
-    Column("REASON", 10),
+    Column("MARKS", 6),
+    Column("SINCE", 7),
+    Column("HEARD", 8, width=5, right=True),
+    Column("LOSS", 9, right=True),
+    Column("REACH", 10),
+    Column("REASON", 12),
 )
 
 Names = Mapping[str, str]
@@ -103,21 +105,74 @@ def neighbor_table(
 def _cells(neighbor: Neighbor, names: Names, now_unix_ms: int) -> list[Cell]:
     readings = neighbor.readings
     signal = strength(neighbor)
+    metric = readings.airtime_metric or readings.path_metric
+    lost = readings.loss_percent
     rates = f"{text.megabits(readings.tx_rate_kbps)}/{text.megabits(readings.rx_rate_kbps)}"
     alive = neighbor.presence == "present"
     return [
         Cell(label(neighbor, names), "bold" if alive else ""),
         Cell(neighbor.presence, PRESENCE_STYLES.get(neighbor.presence, "")),
-        Cell(neighbor.plink or text.NOTHING),
-        Cell(str(readings.airtime_metric or text.NOTHING)),
+        Cell(_link(neighbor)),
+        Cell(str(metric or text.NOTHING)),
         Cell(text.NOTHING if signal is None else f"{signal} dBm"),
         Cell(text.NOTHING if rates == "-/-" else rates),
         Cell(text.duration(now_unix_ms - neighbor.since_unix_ms)),
+        Cell(_marks(neighbor) or text.NOTHING, "warn" if worrying(neighbor) else ""),
         Cell(text.moment(neighbor.since_unix_ms, now_unix_ms)),
         Cell(text.duration(now_unix_ms - readings.last_heard_unix_ms)),
-        Cell(text.reach(int(readings.reach, 16))),
+        Cell(text.NOTHING if lost is None else f"{lost}%"),
+        Cell(text.reach(int(readings.reach, 16)) if direct(neighbor) else text.NOTHING),
         Cell(neighbor.reason, "dim"),
     ]
+
+
+def direct(neighbor: Neighbor) -> bool:
+    """In radio range, and so with a link and signs of life of its own."""
+    return neighbor.proximity == "direct"
+
+
+def worrying(neighbor: Neighbor) -> bool:
+    """Its presence promises more than the link may hold."""
+    return neighbor.one_sided is not None or neighbor.bouncing
+
+
+def way(neighbor: Neighbor, names: Names) -> str:
+    """How it is reached: through the mesh, next hop anna, 2 hops."""
+    places = {
+        "direct": "in radio range",
+        "mesh": "through the mesh",
+        "proxied": "outside the mesh",
+    }
+    parts = [places.get(neighbor.proximity, text.printable(neighbor.proximity))]
+    if neighbor.proxy is not None:
+        parts.append(f"behind {names.get(neighbor.proxy, neighbor.proxy)}")
+    if neighbor.next_hop is not None:
+        parts.append(f"next hop {names.get(neighbor.next_hop, neighbor.next_hop)}")
+    if neighbor.hop_count is not None:
+        parts.append(text.count(neighbor.hop_count, "hop"))
+    return ", ".join(parts)
+
+
+def _link(neighbor: Neighbor) -> str:
+    if direct(neighbor):
+        return neighbor.plink or text.NOTHING
+    if neighbor.hop_count is not None:
+        return text.count(neighbor.hop_count, "hop")
+    return neighbor.proximity
+
+
+def _marks(neighbor: Neighbor) -> str:
+    linked = neighbor.presence != "heard"  # else nothing shows that it knows a key
+    return "".join(
+        mark
+        for mark, shown in (
+            ("S", linked and neighbor.security not in (None, "open")),
+            ("G", neighbor.gate),
+            ("1", neighbor.one_sided is not None),
+            ("~", neighbor.bouncing),
+        )
+        if shown
+    )
 
 
 def strength(neighbor: Neighbor) -> int | None:
@@ -127,10 +182,11 @@ def strength(neighbor: Neighbor) -> int | None:
 
 
 def interface_line(interface: Interface) -> str:
-    """mesh0: mesh, 2412 MHz."""
+    """mesh0: mesh school, 2412 MHz."""
+    kind = " ".join(filter(None, (interface.type, text.printable(interface.mesh_id or ""))))
     frequency = f"{interface.frequency_mhz} MHz" if interface.frequency_mhz else ""
     state = "" if interface.running else "not joined" if interface.up else "down"
-    parts = filter(None, (interface.type, frequency, state))
+    parts = filter(None, (kind, frequency, state))
     return f"{text.printable(interface.interface)}: {', '.join(parts)}"
 
 

@@ -189,6 +189,21 @@ def test_show_by_the_beginning_of_an_address(served: ServedTable) -> None:
     assert len(document["neighbors"]) == 3
 
 
+def test_show_of_an_interface(served: ServedTable) -> None:
+    served.settle("mesh0", "mesh1")
+    served.present(ANNA, "mesh1")
+    done = run(served.directory, "show", "mesh1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[:2] == [
+        "mesh1, 02:00:00:00:01:ff",
+        "  state         up and joined",
+    ]
+    assert done.stdout.splitlines()[-1] == "  in the table  1 neighbor"
+    done = run(served.directory, "show", "--json", "mesh1")
+    assert (done.returncode, shape(json.loads(done.stdout))) == (0, SHAPE)
+    assert json.loads(done.stdout)["neighbors"] == []
+
+
 def test_show_of_a_stranger(served: ServedTable) -> None:
     served.settle("mesh0")
     served.present(BEN)

@@ -81,7 +81,7 @@ def served(tmp_path: Path) -> Iterator[ServedTable]:
 def test_the_table_is_live_and_what_it_showed_last_stays(served: ServedTable) -> None:
     terminal = Terminal(served.directory, 80)
     try:
-        terminal.await_text(ENTER, "mesh0: mesh, 2412 MHz; 1 neighbor", ANNA, "SINCE")
+        terminal.await_text(ENTER, "mesh0: mesh, 2412 MHz; 1 neighbor", ANNA, "MARKS")
         assert "LATEST CHANGES" not in terminal.shown
         served.present(BEN)
         terminal.await_text("2 neighbors: 2 present", "LATEST CHANGES", f"+ {BEN}")

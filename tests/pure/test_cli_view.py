@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from meshwatch import model
 from meshwatch.cli import view
@@ -18,16 +19,28 @@ from meshwatch.client import (
     Changed,
     Disconnected,
     Event,
+    InterfaceCame,
+    InterfaceChanged,
     Mirror,
     NeighborKey,
     Removed,
     Resynchronised,
     SourceChanged,
 )
-from meshwatch.protocol import Interface, Neighbor, Protocol, Readings, Source, Version
+from meshwatch.protocol import (
+    Evidence,
+    Interface,
+    Neighbor,
+    Protocol,
+    Readings,
+    Source,
+    Version,
+)
 
 NOW = time.time_ns() // 1_000_000
-NAMES = {"02:00:00:00:00:01": "anna"}
+ANNA, BEN = "02:00:00:00:00:01", "02:00:00:00:00:02"
+NAMES = {ANNA: "anna"}
+PROBED = Evidence(proof="probe", silence_ms=1400, unanswered=3)
 VERSION = Version(
     seq=1, protocol=Protocol(1, 0), release="0.1.0", boot="b", started_unix_ms=NOW - 9000
 )
@@ -98,11 +111,68 @@ def table(of: Mirror, width: int | None = None) -> list[str]:
 def test_eighty_columns_hold_what_matters() -> None:
     heading, row = table(mirror([neighbor(2)]), 80)
     assert heading.split() == [
-        "NEIGHBOR", "STATE", "LINK", "METRIC", "SIGNAL", "TX/RX", "Mb/s", "FOR", "SINCE",
+        "NEIGHBOR", "STATE", "LINK", "METRIC", "SIGNAL", "TX/RX", "Mb/s", "FOR", "MARKS",
     ]  # fmt: skip
-    assert row.split()[:-1] == [
-        "02:00:00:00:00:02", "present", "estab", "128", "-60", "dBm", "54/6", "5.0s",
+    assert row.split() == [
+        "02:00:00:00:00:02", "present", "estab", "128", "-60", "dBm", "54/6", "5.0s", "-",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "marks"),
+    [
+        ({"security": "open", "gate": False}, "-"),
+        ({"security": "sae"}, "S"),
+        ({"security": "802.1x", "gate": True}, "SG"),
+        ({"security": "sae", "presence": "heard"}, "-"),  # so says its beacon, who knows
+        ({"one_sided": "ours", "bouncing": True}, "1~"),
+        ({"security": "sae", "gate": True, "one_sided": "theirs", "bouncing": True}, "SG1~"),
+    ],
+)
+def test_marks(changes: dict[str, Any], marks: str) -> None:
+    _, row = table(mirror([neighbor(2, **changes)]), 80)
+    assert row.split()[-1] == marks
+    assert width_of(row) <= 80
+
+
+FAR: dict[str, Any] = {
+    "reason": "path",
+    "proximity": "mesh",
+    "plink": None,
+    "next_hop": "02:00:00:00:00:01",
+    "hop_count": 3,
+    "evidence": Evidence(proof="path"),
+    "readings": Readings(last_heard_unix_ms=NOW - 300, reach="0000", path_metric=304),
+}
+BEHIND = FAR | {
+    "proximity": "proxied",
+    "next_hop": None,
+    "hop_count": None,
+    "proxy": "02:00:00:00:00:05",
+}
+
+
+@pytest.mark.parametrize(("changes", "link"), [(FAR, "3 hops"), (BEHIND, "proxied")])
+def test_who_is_beyond_radio_range_has_a_way_and_no_reach(
+    changes: dict[str, Any], link: str
+) -> None:
+    heading, row = table(mirror([neighbor(2, **changes)]))
+    shown = {name: row[heading.index(name) :] for name in ("LINK", "LOSS", "REACH")}
+    assert shown["LINK"].startswith(f"{link} ")
+    assert shown["REACH"].startswith("- ")
+    assert " 304 " in row
+
+
+def test_a_wide_table_tells_the_loss() -> None:
+    readings = Readings(last_heard_unix_ms=NOW, reach="ffff", loss_percent=12)
+    heading, row = table(mirror([neighbor(2, readings=readings)]))
+    end = heading.index("LOSS") + len("LOSS")
+    assert row[:end].endswith(" 12%")
+
+
+def test_the_mesh_has_a_name_that_commands_no_terminal() -> None:
+    named = replace(interface(), mesh_id="school\x1b[2J")
+    assert view.interface_line(named) == "mesh0: mesh school?[2J, 2412 MHz"
 
 
 def test_a_named_neighbor_still_shows_its_address() -> None:
@@ -176,6 +246,74 @@ def line(event: Event, *, settled: bool = True) -> str | None:
             "* mesh0 02:00:00:00:00:02: peer link established anew",
         ),
         (Removed(neighbor(1), "deleted"), "- mesh0 anna: present -> gone, deleted by the kernel"),
+        (
+            Came(neighbor(2, "heard", reason="full")),
+            f"+ mesh0 {BEN}: heard, it accepts no further peers",
+        ),
+        (
+            Came(neighbor(2, **FAR)),
+            f"+ mesh0 {BEN}: present, through the mesh, next hop anna, 3 hops",
+        ),
+        (
+            Changed(neighbor(2, **FAR), neighbor(2, **(FAR | {"hop_count": 4}))),
+            f"* mesh0 {BEN}: hops 4 -> 3",
+        ),
+        (
+            Changed(neighbor(2, **BEHIND), neighbor(2, **(BEHIND | {"proxy": ANNA}))),
+            f"* mesh0 {BEN}: proxy anna -> 02:00:00:00:00:05",
+        ),
+        (
+            Changed(
+                neighbor(1, "quiet", reason="silent", plink="estab", evidence=PROBED), neighbor(1)
+            ),
+            "* mesh0 anna: present -> quiet, silent for longer than usual"
+            " (three probes unanswered, silent for 1.4 s)",
+        ),
+        (
+            Changed(
+                neighbor(1, reason="returned", evidence=Evidence(proof="look")),
+                neighbor(1, "quiet", plink="estab"),
+            ),
+            "* mesh0 anna: quiet -> present, heard again, same peer link",
+        ),
+        (
+            Changed(neighbor(1, evidence=Evidence(proof="event")), neighbor(1)),
+            "* mesh0 anna: peer link established (an event of the kernel)",
+        ),
+        (
+            Removed(neighbor(1), "silent", PROBED),
+            "- mesh0 anna: present -> gone, silent for longer than usual"
+            " (three probes unanswered, silent for 1.4 s)",
+        ),
+        (
+            Changed(neighbor(1, mesh_id=ANNA, accepting=False), neighbor(1, accepting=True)),
+            f"* mesh0 anna: mesh ID {ANNA}, accepts peers yes -> no",
+        ),
+        (
+            Changed(neighbor(1, mesh_id="a\x1b[2J"), neighbor(1, mesh_id="b")),
+            "* mesh0 anna: mesh ID b -> a?[2J",
+        ),
+        (
+            Changed(neighbor(1, one_sided="ours", bouncing=True), neighbor(1)),
+            "* mesh0 anna: one-sided: we have the link, it counts no peer,"
+            " bouncing, its news is held back",
+        ),
+        (
+            Changed(neighbor(1), neighbor(1, one_sided="ours", bouncing=True)),
+            "* mesh0 anna: no longer one-sided, no longer bouncing",
+        ),
+        (InterfaceCame(interface()), "! mesh0: interface is up and joined, 2412 MHz"),
+        (
+            InterfaceChanged(interface(up=False, running=False), interface()),
+            "! mesh0: interface is down",
+        ),
+        (
+            InterfaceChanged(
+                replace(interface(), mesh_id="school", gates=(ANNA,)),
+                replace(interface(), gates=(BEN,)),
+            ),
+            f"! mesh0: mesh ID school, gate anna, no gate {BEN}",
+        ),
         (Disconnected("it died"), "! lost meshwatchd (it died), waiting for it"),
         (
             SourceChanged(Source(source="dbus", since_unix_ms=NOW, failure="no bus")),
@@ -198,6 +336,8 @@ def test_who_was_there_before_us_did_not_come() -> None:
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 40), (40, 10), (20, 5)])
 def test_the_picture_keeps_to_the_screen(width: int, height: int) -> None:
     crowd = [neighbor(i) for i in range(1, 40)]
+    crowd[2] = neighbor(3, security="sae", gate=True, one_sided="ours", bouncing=True)
+    crowd[3] = neighbor(4, **FAR)
     shown = mirror(crowd, replay="demo.pcapng")
     picture = Picture(NAMES, color=False)
     picture.note(Resynchronised(VERSION), shown)
