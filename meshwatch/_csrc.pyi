@@ -70,6 +70,7 @@ class Lib:
 
     MW_SLOTS_MAX: int
     MW_TAP_SLOTS_MAX: int
+    MW_FRAME_OTHER: int
     MW_FRAME_BEACON: int
     MW_FRAME_FOREIGN: int
     MW_FRAME_PEERING: int
