@@ -196,7 +196,7 @@ class Link:
         self.patience.cadence.claim(beacon.interval_tu, now)
         if first:
             self.patience.learn()
-        elif heard_ns > self._beacon_ns:
+        elif heard_ns > self._beacon_ns and self._working and self.presence is not None:
             self.patience.beacon_after(hearing.between(self._beacon_ns, heard_ns))
         self._live(heard_ns, now, hearing)
         self.beacon, self._beacon_ns = beacon, max(heard_ns, self._beacon_ns)
@@ -217,6 +217,7 @@ class Link:
         if self.life_ns is None:
             return
         self._asked_probe_ns, self._probe_open = now, False
+        self.traffic.probed(acknowledged)
         if acknowledged:
             self._acknowledged += 1
             if self._acknowledged < _ACKNOWLEDGED_IN_VAIN:
@@ -224,7 +225,6 @@ class Link:
             self._wants_look = self._working and self.presence is None
         else:
             self._unanswered += 1
-            self.traffic.probe_failed()
             self.silence_ns = max(self.silence_ns, hearing.between(self.life_ns, now))
         if not self._wants_look:
             self._judge(self.plink, self._working, now, Proof.PROBE)

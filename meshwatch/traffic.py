@@ -32,9 +32,11 @@ class Traffic:
         """Enough was sent over this link for its metric to mean something."""
         return self._packets - self._base >= MEASURED_PACKETS
 
-    def probe_failed(self) -> None:
-        """The kernel will count this one too."""
-        self._failed_probes += 1
+    def probed(self, acknowledged: bool) -> None:
+        """The kernel counts link probes as it counts any frame; to us they are not traffic."""
+        self._base += 1
+        if not acknowledged:
+            self._failed_probes += 1
 
     def look(self, s: Station, now: int) -> int:
         """How many frames failed since the last look, our probes not counted."""
