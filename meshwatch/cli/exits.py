@@ -13,3 +13,4 @@ class Exit(IntEnum):
     USAGE = 2
     NO_DAEMON = 3
     PROTOCOL = 4
+    REFUSED = 5  # an act that was not done
