@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -129,6 +130,17 @@ def test_what_it_records_can_be_replayed(tmp_path: Path) -> None:
     recording.close()
     with daemon(again, "--replay", str(file), "--speed", "0"):
         await_source(again, "rtnetlink")
+
+
+def test_frames_that_others_captured_are_refused(tmp_path: Path) -> None:
+    air = tmp_path / "air.pcap"
+    beacon = bytes.fromhex("0000080000000000 80000000ffffffffffff")
+    head = struct.pack("<IHHIIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 127)  # radiotap
+    air.write_bytes(head + struct.pack("<IIII", 1, 0, len(beacon), len(beacon)) + beacon)
+    status, complaint = refused("--replay", str(air), directory=tmp_path)
+    assert status == 1
+    assert "link type 127, not netlink (253): frames alone" in complaint
+    assert "Traceback" not in complaint
 
 
 def test_mistakes_are_named(tmp_path: Path) -> None:
