@@ -37,6 +37,7 @@ _DETAILS = {
     "mesh_id": "mesh ID",
     "accepting": "accepts peers",
 }
+_LEARNED = {"security", "mesh_id", "accepting"}  # with the first beacon: only another is news
 _ADDRESSES = {"next_hop", "proxy"}
 _DEPARTURES = {("present", "quiet"), ("present", "heard"), ("quiet", "heard")}
 
@@ -59,7 +60,7 @@ class News(NamedTuple):
 
 
 def news(event: Event, names: view.Names, now_unix_ms: int, *, settled: bool) -> News | None:
-    """What there is to say about an event; nothing about readings.
+    """What there is to say about an event; nothing about readings, or what was merely learned.
 
     Until the table has ``settled`` (the first Resynchronised), what comes was already there.
     """
@@ -74,6 +75,8 @@ def news(event: Event, names: view.Names, now_unix_ms: int, *, settled: bool) ->
             fresh = neighbor.since_unix_ms != was.since_unix_ms
             when = neighbor.since_unix_ms if fresh else now_unix_ms
             what = Cell(_difference(was, neighbor, names), _style(neighbor, was))
+            if not what.text:
+                return None
             return _about(neighbor, names, when, "*", what)
         case Removed(neighbor=neighbor, reason=reason, evidence=evidence):
             what = Cell(f"{neighbor.presence} -> gone, {_why(reason, evidence)}", "bad")
@@ -115,12 +118,15 @@ def _style(neighbor: Neighbor, was: Neighbor | None = None) -> str:
 
 def _difference(was: Neighbor, now: Neighbor, names: view.Names) -> str:
     parts = []
+    learned = False
     if was.presence != now.presence:
         parts.append(f"{was.presence} -> {now.presence}")
     for key, word in _DETAILS.items():
         before, after = getattr(was, key), getattr(now, key)
+        if before != after and key in _LEARNED and None in (before, after):
+            learned = True
         # A link that comes up or goes down says so by the presence already.
-        if before != after and not (key == "plink" and parts):
+        elif before != after and not (key == "plink" and parts):
             known = names if key in _ADDRESSES else {}
             parts.append(_step(word, _value(before, known), _value(after, known)))
     if was.one_sided != now.one_sided:
@@ -128,7 +134,7 @@ def _difference(was: Neighbor, now: Neighbor, names: view.Names) -> str:
         parts.append(f"one-sided: {side}" if side else "no longer one-sided")
     if was.bouncing != now.bouncing:
         parts.append("bouncing, its news is held back" if now.bouncing else "no longer bouncing")
-    if was.presence != now.presence or was.reason != now.reason or not parts:
+    if was.presence != now.presence or was.reason != now.reason or not (parts or learned):
         departed = (was.presence, now.presence) in _DEPARTURES or not parts
         parts.append(_why(now.reason, now.evidence if departed else None))
     return ", ".join(parts)

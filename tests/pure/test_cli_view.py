@@ -286,8 +286,22 @@ def line(event: Event, *, settled: bool = True) -> str | None:
             " (three probes unanswered, silent for 1.4 s)",
         ),
         (
-            Changed(neighbor(1, mesh_id=ANNA, accepting=False), neighbor(1, accepting=True)),
-            f"* mesh0 anna: mesh ID {ANNA}, accepts peers yes -> no",
+            Changed(
+                neighbor(1, mesh_id=ANNA, accepting=False), neighbor(1, mesh_id="", accepting=True)
+            ),
+            f"* mesh0 anna: mesh ID  -> {ANNA}, accepts peers yes -> no",
+        ),
+        (
+            Changed(neighbor(1, mesh_id="school", security="sae", accepting=True), neighbor(1)),
+            None,
+        ),
+        (
+            Changed(neighbor(1, mesh_id="school", gate=True), neighbor(1, security="open")),
+            "* mesh0 anna: gate yes",
+        ),
+        (
+            Changed(neighbor(1, "heard", reason="closed"), neighbor(1, security="open")),
+            "* mesh0 anna: present -> heard, peer link closed",
         ),
         (
             Changed(neighbor(1, mesh_id="a\x1b[2J"), neighbor(1, mesh_id="b")),
