@@ -99,16 +99,18 @@ def _add(beside: str | None, name: str | None) -> str:
 
 def _remove(name: str) -> str:
     vifs = interfaces(_run("iw", "dev"))
-    for vif in vifs:
-        if vif.name == name and vif.type in _WATCHED:
-            name = default_name(vifs, vif.radio, vif.name)
-    for vif in vifs:
-        if vif.name == name:
-            if vif.type != "monitor":
-                raise Refused(f"{name} is no monitor interface")
-            _run("iw", "dev", name, "del")
-            return f"{name} on {vif.radio} is removed"
-    raise Refused(f"there is no {name}")
+    named = {vif.name: vif for vif in vifs}
+    found = named.get(name)
+    if found is None:
+        raise Refused(f"there is no {name}")
+    monitor = found
+    if found.type != "monitor":  # what "add" would have made beside it
+        beside = default_name(vifs, found.radio, name)
+        if Vif(found.radio, beside, "monitor") not in vifs:
+            raise Refused(f"{name} is no monitor interface, and there is no {beside} beside it")
+        monitor = named[beside]
+    _run("iw", "dev", monitor.name, "del")
+    return f"{monitor.name} on {monitor.radio} is removed"
 
 
 def _list() -> Exit:
@@ -144,10 +146,12 @@ def interfaces(listing: str) -> list[Vif]:
 
 
 def default_name(vifs: Sequence[Vif], radio: str, beside: str | None) -> str:
-    """``mon`` and the number of the mesh interface; without one, that of the radio."""
-    here = [vif.name for vif in vifs if vif.radio == radio and vif.type in _WATCHED]
-    mesh = beside if beside in here else next(iter(here), "")
-    number = re.search(r"(?<!\d)\d{1,3}$", mesh)
+    """``mon`` and the number of the interface that was named, or else of the radio's mesh
+    interface; if there is none, that of the radio."""
+    here = [vif for vif in vifs if vif.radio == radio]
+    named = [vif.name for vif in here if vif.name == beside]
+    mesh = [vif.name for vif in here if vif.type in _WATCHED]
+    number = re.search(r"(?<!\d)\d{1,3}$", next(iter(named + mesh), ""))
     return "mon" + (number[0] if number else radio.removeprefix("phy#"))
 
 

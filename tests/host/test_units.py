@@ -1,9 +1,10 @@
-"""What the host's managers read is what they accept: unit, rule, user."""
+"""What the host's managers read is what they accept: units, drop-ins, rule, users."""
 
 from __future__ import annotations
 
 import configparser
 import re
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -12,27 +13,50 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-UNIT = ROOT / "udev/meshwatchd.service"
-RULES = ROOT / "udev/70-meshwatch.rules"
-SYSUSERS = ROOT / "udev/meshwatch.sysusers"
-POLICY = ROOT / "udev/org.meshwatch.conf"
+UDEV = ROOT / "udev"
+UNIT = UDEV / "meshwatchd.service"
+AGENT = UDEV / "meshwatch-agent.service"
+MONITOR = UDEV / "meshwatch-monitor@.service"
+RULES = UDEV / "70-meshwatch.rules"
+SYSUSERS = UDEV / "meshwatch.sysusers"
+POLICY = UDEV / "org.meshwatch.conf"
 
-MOST_EXPOSURE = 0.8  # of 10, as systemd counts it
+# Of 10, as systemd counts it, with the drop-ins of each form.
+MOST_EXPOSURE = {
+    (UNIT.name,): 0.8,
+    (UNIT.name, "tap"): 1.4,
+    (UNIT.name, "paths"): 1.3,
+    (UNIT.name, "tap", "paths"): 1.6,
+    (AGENT.name,): 1.2,
+    ("meshwatch-monitor@mesh0.service",): 1.3,
+}
+FORMS = pytest.mark.parametrize("form", MOST_EXPOSURE, ids=" ".join)
 
 
 @pytest.fixture
-def unit(tmp_path: Path) -> Path:
-    """The unit as systemd can judge it here, where no meshwatchd is installed."""
-    path = tmp_path / UNIT.name
-    text, count = re.subn(
-        r"^ExecStart=meshwatchd",
-        f"ExecStart={sys.executable}",
-        UNIT.read_text(),
-        flags=re.MULTILINE,
-    )
-    assert count == 1
-    path.write_text(text)
-    return path
+def units(tmp_path: Path) -> Path:
+    """The units as systemd can judge them here, where no program of ours is installed."""
+    for path in (UNIT, AGENT, MONITOR):
+        text, count = re.subn(
+            r"^(Exec\w+=-?)meshwatchd?\b",
+            rf"\1{sys.executable}",
+            path.read_text(),
+            flags=re.MULTILINE,
+        )
+        assert count == text.count("\nExec")
+        (tmp_path / path.name).write_text(text)
+    return tmp_path
+
+
+@pytest.fixture
+def unit(units: Path, form: tuple[str, ...]) -> Path:
+    """The unit of a form, its drop-ins beside it."""
+    name, *drop_ins = form
+    place = units / f"{name}.d"
+    place.mkdir()
+    for drop_in in drop_ins:
+        shutil.copy(UDEV / f"{drop_in}.conf", place)
+    return units / name
 
 
 def analyze(*words: str | Path) -> str:
@@ -47,33 +71,78 @@ def analyze(*words: str | Path) -> str:
     return done.stdout
 
 
-def settings() -> configparser.SectionProxy:
+def settings(path: Path, section: str = "Service") -> configparser.SectionProxy:
     parser = configparser.ConfigParser(strict=False, interpolation=None)
     parser.optionxform = str  # type: ignore[method-assign,assignment]
-    parser.read(UNIT)
-    return parser["Service"]
+    parser.read(path)
+    return parser[section]
 
 
+@FORMS
 def test_systemd_understands_the_unit(unit: Path) -> None:
-    about_it = [
-        line for line in analyze("verify", "--man=no", unit).splitlines() if unit.name in line
-    ]
-    assert about_it == []
+    output = analyze("verify", "--man=no", unit)
+    assert [
+        line for line in output.splitlines() if unit.name in line or str(unit.parent) in line
+    ] == []
 
 
-def test_exposure(unit: Path) -> None:
+@FORMS
+def test_exposure(unit: Path, form: tuple[str, ...]) -> None:
     output = analyze("security", "--offline=yes", unit)
     figure = re.search(r"exposure level for \S+: ([0-9.]+)", output)
     assert figure is not None, output
-    assert float(figure[1]) <= MOST_EXPOSURE, output
+    assert float(figure[1]) <= MOST_EXPOSURE[form], output
 
 
-def test_the_unit_gives_no_privilege() -> None:
-    service = settings()
+@pytest.mark.parametrize(
+    ("path", "families"), [(UNIT, "AF_UNIX AF_NETLINK"), (AGENT, "AF_UNIX AF_INET6")]
+)
+def test_a_service_has_no_privilege(path: Path, families: str) -> None:
+    service = settings(path)
     assert service["CapabilityBoundingSet"] == ""
     assert service["AmbientCapabilities"] == ""
-    assert service["RestrictAddressFamilies"] == "AF_UNIX AF_NETLINK"
+    assert service["RestrictAddressFamilies"] == families
     assert service["Type"] == "notify"
+
+
+@pytest.mark.parametrize(
+    ("drop_in", "capability"), [("tap", "CAP_NET_RAW"), ("paths", "CAP_NET_ADMIN")]
+)
+def test_a_drop_in_gives_one_capability_and_it_counts(drop_in: str, capability: str) -> None:
+    service = settings(UDEV / f"{drop_in}.conf")
+    assert service["CapabilityBoundingSet"] == service["AmbientCapabilities"] == capability
+    assert service["PrivateUsers"] == "no"
+    assert set(service) <= {
+        *("CapabilityBoundingSet", "AmbientCapabilities", "PrivateUsers"),
+        "RestrictAddressFamilies",
+    }
+
+
+def test_the_monitor_unit_may_do_what_it_is_for() -> None:
+    service = settings(MONITOR)
+    assert service["AmbientCapabilities"] == service["CapabilityBoundingSet"] == "CAP_NET_ADMIN"
+    assert "PrivateUsers" not in service
+
+
+@pytest.mark.parametrize(
+    ("name", "link"),
+    [
+        (AGENT.name, "meshwatchd.service.wants"),
+        (
+            "meshwatch-monitor@mesh0.service",
+            "sys-subsystem-net-devices-mesh0.device.wants",
+        ),
+    ],
+)
+def test_what_is_started_is_for_the_administrator_to_say(units: Path, name: str, link: str) -> None:
+    """``systemctl enable`` makes the daemon, or the device, want the unit; nothing else does."""
+    place = units / "etc/systemd/system"
+    place.mkdir(parents=True)
+    for unit in units.glob("*.service"):
+        shutil.copy(unit, place)
+    subprocess.run(["systemctl", f"--root={units}", "enable", name], check=True)
+    assert [str(path.relative_to(place)) for path in place.glob("*.*/*")] == [f"{link}/{name}"]
+    assert name.partition("@")[0] not in UNIT.read_text() + RULES.read_text()
 
 
 def test_udev_understands_the_rule() -> None:
@@ -87,7 +156,7 @@ def test_udev_understands_the_rule() -> None:
 
 
 def test_one_user_everywhere(tmp_path: Path) -> None:
-    user = settings()["User"]
+    user = settings(UNIT)["User"]
     (tmp_path / "etc").mkdir()
     created = subprocess.run(
         ["systemd-sysusers", f"--root={tmp_path}", SYSUSERS],
@@ -96,7 +165,12 @@ def test_one_user_everywhere(tmp_path: Path) -> None:
         check=False,
     )
     assert created.returncode == 0, created.stderr
-    assert re.search(rf"^{user}:", (tmp_path / "etc/passwd").read_text(), flags=re.MULTILINE)
+    passwd, group = ((tmp_path / "etc" / name).read_text() for name in ("passwd", "group"))
+    assert re.search(rf"^{user}:", passwd, flags=re.MULTILINE)
+    agent = settings(AGENT)["User"]
+    assert re.search(rf"^{agent}:", passwd, flags=re.MULTILINE)
+    assert settings(UNIT)["Group"] == settings(UNIT)["RuntimeDirectory"] == user
+    assert re.search(rf"^{user}:.*:{agent}$", group, flags=re.MULTILINE)  # for claims.sock
     owners = {
         policy.attrib.get("user")
         for policy in ET.parse(POLICY).getroot().iter("policy")

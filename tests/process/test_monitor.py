@@ -151,12 +151,19 @@ def test_remove_by_its_name_or_as_it_was_added(programs: Programs, name: str) ->
 
 @pytest.mark.parametrize(
     ("name", "complaint"),
-    [("mon0", "there is no mon0"), ("mesh0", "there is no mon0"), ("wlan0", "is no monitor")],
+    [
+        ("mon0", "there is no mon0"),
+        ("mesh0", "mesh0 is no monitor interface, and there is no mon0 beside it"),
+        ("wlan1", "wlan1 is no monitor interface, and there is no mon1 beside it"),
+    ],
 )
 def test_nothing_but_a_monitor_interface_is_removed(
     programs: Programs, name: str, complaint: str
 ) -> None:
-    programs.there_is(MESH.format(radio=0, name="mesh0") + "\tInterface wlan0\n\t\ttype managed\n")
+    elsewhere = "phy#1\n\tInterface mon1\n\t\ttype monitor\n"
+    programs.there_is(
+        MESH.format(radio=0, name="mesh0") + "\tInterface wlan1\n\t\ttype managed\n" + elsewhere
+    )
     done = programs.run("remove", name)
     assert (done.returncode, done.stdout) == (5, "")
     assert complaint in done.stderr

@@ -72,4 +72,10 @@ def test_of_two_on_a_radio_the_one_that_was_named_counts() -> None:
 
 
 def test_a_radio_without_a_mesh_lends_its_own_number() -> None:
-    assert default_name([Vif("phy#3", "wlan1", "managed")], "phy#3", "wlan1") == "mon3"
+    assert default_name([Vif("phy#3", "wlan1", "managed")], "phy#3", None) == "mon3"
+
+
+def test_what_is_no_mesh_interface_yet_may_be_named() -> None:
+    """So that the name is the same before and after it becomes one."""
+    for kind in ("managed", "mesh point"):
+        assert default_name([Vif("phy#3", "mesh1", kind)], "phy#3", "mesh1") == "mon1"
