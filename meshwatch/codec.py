@@ -1,16 +1,25 @@
 """Encodes requests and decodes network devices with pyroute2, which is imported at first use.
 
-Every request carries sequence number 0; :mod:`meshwatch.netlink` stamps the real one. Nothing
-here runs once per poll: requests are encoded once and kept by whoever sends them.
+Every request carries sequence number 0; :mod:`meshwatch.netlink` stamps the real one. What is
+asked again and again is encoded once.
 """
 
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 # linux/rtnetlink.h: leave out the 200 bytes of statistics of every link, they are not read.
 RTEXT_FILTER_SKIP_STATS = 1 << 3
+
+# linux/nl80211.h; pyroute2 has no name for it.
+NL80211_CMD_PROBE_MESH_LINK = 136
+
+# IEEE Std 802 local experimental EtherType 1: no protocol of anybody.
+ETH_P_802_EX1 = b"\x88\xb5"
+
+_BEFORE_FRAME = 16 + 4 + 8 + 12 + 4  # headers, IFINDEX, MAC, head of FRAME: the last attribute
 
 
 class Link(NamedTuple):
@@ -33,6 +42,7 @@ def get_family(name: str) -> bytes:
     return _encode(message, GENL_ID_CTRL, NLM_F_REQUEST)
 
 
+@lru_cache(maxsize=16)
 def get_interfaces(family: int) -> bytes:
     """Ask nl80211 for all its interfaces (a dump of NL80211_CMD_GET_INTERFACE)."""
     from pyroute2.netlink.nl80211 import NL80211_CMD_GET_INTERFACE
@@ -40,6 +50,7 @@ def get_interfaces(family: int) -> bytes:
     return _nl80211(family, NL80211_CMD_GET_INTERFACE, [], dump=True)
 
 
+@lru_cache(maxsize=16)
 def get_stations(family: int, ifindex: int) -> bytes:
     """Ask nl80211 for all stations of an interface (a dump of NL80211_CMD_GET_STATION)."""
     from pyroute2.netlink.nl80211 import NL80211_CMD_GET_STATION
@@ -53,9 +64,29 @@ def get_station(family: int, ifindex: int, address: str) -> bytes:
     from pyroute2.netlink.nl80211 import NL80211_CMD_GET_STATION
 
     attributes = [("NL80211_ATTR_IFINDEX", ifindex), ("NL80211_ATTR_MAC", address)]
-    return _nl80211(family, NL80211_CMD_GET_STATION, attributes, dump=False)
+    return _nl80211(family, NL80211_CMD_GET_STATION, attributes)
 
 
+def probe_mesh_link(
+    family: int, ifindex: int, address: str, own_address: str, frame_bytes: int
+) -> bytes:
+    """Have nl80211 send the station an empty frame (NL80211_CMD_PROBE_MESH_LINK), and say so."""
+    peer, own = (bytes.fromhex(text.replace(":", "")) for text in (address, own_address))
+    frame = (peer + own + ETH_P_802_EX1).ljust(frame_bytes, b"\0")
+    attributes = [
+        ("NL80211_ATTR_IFINDEX", ifindex),
+        ("NL80211_ATTR_MAC", address),
+        ("NL80211_ATTR_FRAME", frame),
+    ]
+    return _nl80211(family, NL80211_CMD_PROBE_MESH_LINK, attributes, ack=True)
+
+
+def frame_bytes(request: bytes) -> int:
+    """How long the frame is in a request of :func:`probe_mesh_link`."""
+    return max(0, len(request) - _BEFORE_FRAME)
+
+
+@lru_cache(maxsize=16)
 def get_paths(family: int, ifindex: int) -> bytes:
     """Ask nl80211 for all mesh paths of an interface (a dump of NL80211_CMD_GET_MPATH)."""
     from pyroute2.netlink.nl80211 import NL80211_CMD_GET_MPATH
@@ -63,6 +94,7 @@ def get_paths(family: int, ifindex: int) -> bytes:
     return _nl80211(family, NL80211_CMD_GET_MPATH, [("NL80211_ATTR_IFINDEX", ifindex)], dump=True)
 
 
+@lru_cache(maxsize=16)
 def get_proxies(family: int, ifindex: int) -> bytes:
     """Ask nl80211 for all proxied addresses of an interface (a dump of NL80211_CMD_GET_MPP)."""
     from pyroute2.netlink.nl80211 import NL80211_CMD_GET_MPP
@@ -97,14 +129,22 @@ def link(message: bytes) -> Link | None:
     return Link(decoded["index"], name, decoded["family"], decoded["flags"])
 
 
-def _nl80211(family: int, command: int, attributes: list[tuple[str, Any]], *, dump: bool) -> bytes:
-    from pyroute2.netlink import NLM_F_DUMP, NLM_F_REQUEST
+def _nl80211(
+    family: int,
+    command: int,
+    attributes: list[tuple[str, Any]],
+    *,
+    dump: bool = False,
+    ack: bool = False,
+) -> bytes:
+    from pyroute2.netlink import NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST
     from pyroute2.netlink.nl80211 import nl80211cmd
 
     message = nl80211cmd()
     message["cmd"] = command
     message["attrs"] = attributes
-    return _encode(message, family, NLM_F_REQUEST | (NLM_F_DUMP if dump else 0))
+    flags = NLM_F_REQUEST | (NLM_F_DUMP if dump else 0) | (NLM_F_ACK if ack else 0)
+    return _encode(message, family, flags)
 
 
 def _encode(message: Any, message_type: int, flags: int) -> bytes:

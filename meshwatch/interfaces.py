@@ -1,47 +1,35 @@
-"""Which interfaces nl80211 has, and what is known of those whose stations are watched."""
+"""Which interfaces nl80211 has, and which of them are watched."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
-from meshwatch.glances import Glances
-from meshwatch.observations import InterfaceSeen, LinkSeen, Station
-from meshwatch.pace import MS_NS, POLL_NS, Pace, Spells
+from meshwatch.look import INTERFACES
+from meshwatch.observations import InterfaceSeen, LinkSeen
+from meshwatch.pace import MS_NS, POLL_NS, Pace
+from meshwatch.watched import Allowed, Queue, Watched
 
 BURST_NS = (10 * MS_NS, 300 * MS_NS)
 PERIOD_NS = 30_000 * MS_NS
 
 
-class Watched:
-    """A mesh or IBSS interface."""
-
-    def __init__(self, seen: InterfaceSeen, now: int) -> None:
-        self.seen = seen
-        self.pace = Pace(now)  # of dumps
-        self.glances = Glances()
-        self.spells = Spells()
-        self.stations: dict[str, Station] = {}  # as described last
-
-    def keep(self, addresses: frozenset[str]) -> None:
-        """Only these stations exist."""
-        self.spells.keep(addresses)
-        for address in self.stations.keys() - addresses:
-            del self.stations[address]
-
-
 class Interfaces:
     """All interfaces of nl80211, as of the last complete list of them.
 
-    ``pace`` says when to ask for the next one.
+    ``pace`` says when to ask for the next one; ``ready`` is what is to be asked now, of all.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, allowed: Allowed) -> None:
+        self._allowed = allowed
         self._links: dict[int, LinkSeen] = {}  # what rtnetlink said outlives the list
         self.begin(0)
 
     def begin(self, now: int) -> None:
         """Nothing is known."""
         self.pace = Pace(now, burst_ns=BURST_NS, quick_span_ns=0)
+        self.ready: Queue = {}
+        self._granted = replace(self._allowed)  # until it is refused
         self.watched: dict[int, Watched] = {}
         self.known: frozenset[int] = frozenset()
         self._unseen: set[int] | None = None  # whose stations to look at until all is known
@@ -53,7 +41,7 @@ class Interfaces:
         watched = {seen.ifindex: seen for seen in found if seen.type is not None}
         for ifindex, seen in watched.items():
             if ifindex not in self.watched:
-                self.watched[ifindex] = Watched(seen, now)
+                self.watched[ifindex] = Watched(seen, now, self.ready, self._granted)
                 self._set_period(ifindex)
             self.watched[ifindex].seen = seen
         self.pace.period_ns = PERIOD_NS if watched else None
@@ -76,6 +64,25 @@ class Interfaces:
     def unlinked(self, ifindex: int) -> bool:
         """rtnetlink says that a device is gone; whether that is news."""
         return self._links.pop(ifindex, None) is not None
+
+    def forget(self, ifindex: int) -> None:
+        """This one is no more."""
+        if self.watched.pop(ifindex, None) is not None:
+            for look in [look for look in self.ready if look.ifindex == ifindex]:
+                del self.ready[look]
+
+    def due(self) -> int | None:
+        """When ``wake`` has something to do."""
+        dues = [self.pace.due(), *(watched.due() for watched in self.watched.values())]
+        return min((due for due in dues if due is not None), default=None)
+
+    def wake(self, now: int) -> None:
+        """Queue what is due."""
+        if self.pace.is_due(now):
+            self.pace.take(now)
+            self.ready[INTERFACES] = None
+        for watched in self.watched.values():
+            watched.wake(now)
 
     def hint_all(self, now: int) -> None:
         """Anything may have changed."""

@@ -33,10 +33,12 @@ _MONITOR = 6
 
 
 class Look(NamedTuple):
-    """What is looked at: all interfaces (0, ""), an interface's stations, one of them."""
+    """What is looked at: all interfaces (0, ""), an interface's stations, one of them; or, with
+    a frame of so many bytes, how the radio of that one takes it."""
 
     ifindex: int
     address: str = ""
+    frame_bytes: int = 0
 
 
 INTERFACES = Look(0)
@@ -47,6 +49,7 @@ class Findings:
     """A look under way."""
 
     look: Look
+    asked_ns: int
     interfaces: list[InterfaceSeen] = field(default_factory=list)
     addresses: set[str] = field(default_factory=set)
     _spoiled: bool = False

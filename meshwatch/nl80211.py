@@ -12,6 +12,9 @@ Rules (the pace of dumps is in :mod:`meshwatch.pace`, that of looks at one stati
 * A look at one station goes before the dumps. That it fails means nothing, except that a
   station which was there is not (ENOENT, which may also be the family's own absence): a dump
   tells.
+* A link probe (with CAP_NET_ADMIN; refused once, none is tried again) stands between looks at
+  its station: see :mod:`meshwatch.probes`. Idle links may be measured likewise:
+  :mod:`meshwatch.measuring`.
 * A failed dump is repeated ever later; the third in a row makes the source one that fails.
 * Without the family (cfg80211 is a module) there is nothing, until nlctrl announces it.
 """
@@ -23,7 +26,7 @@ from collections.abc import Iterable
 
 from meshwatch import codec
 from meshwatch.glances import PEERING_NS
-from meshwatch.interfaces import Interfaces, Watched
+from meshwatch.interfaces import Interfaces
 from meshwatch.look import INTERFACES, Findings, Look
 from meshwatch.netlink import Buffer, Exchange, Health, Request
 from meshwatch.observations import (
@@ -35,6 +38,7 @@ from meshwatch.observations import (
     LookWanted,
     Observation,
     PeeringSeen,
+    ProbeWanted,
     Question,
     Settled,
     StationDeleted,
@@ -43,10 +47,12 @@ from meshwatch.observations import (
 from meshwatch.pace import MS_NS, POLL_NS, Pace
 from meshwatch.records import CandidateInfo, FamilyInfo, InterfaceInfo, Kind, Message, decode
 from meshwatch.scans import Scans
+from meshwatch.watched import Allowed, Watched
 
 FAMILY = "nl80211"
 CMD_GET_INTERFACE = 5
 CMD_GET_STATION = 17
+CMD_PROBE_MESH_LINK = 136
 CHANNEL_SWITCHES = (88, 110)  # CH_SWITCH_NOTIFY, CH_SWITCH_STARTED_NOTIFY
 
 TORN_LIMIT_NS = POLL_NS
@@ -56,19 +62,26 @@ FAILED_LIMIT_NS = 30_000 * MS_NS
 class Nl80211:
     """The conversation with nl80211; ``interfaces`` restricts it to interfaces of these names.
 
-    ``family`` is the family's number, 0 while it is not in the kernel; ``malformed`` counts the
-    messages that could not be read.
+    ``probe`` allows it to send link probes when somebody wants one, ``measure`` to send frames
+    over idle links. ``family`` is the family's number, 0 while it is not in the kernel;
+    ``malformed`` counts the messages that could not be read.
     """
 
     name = FAMILY
 
-    def __init__(self, interfaces: frozenset[str] | None = None) -> None:
+    def __init__(
+        self,
+        interfaces: frozenset[str] | None = None,
+        *,
+        probe: bool = False,
+        measure: bool = False,
+    ) -> None:
         self.family = 0
         self.malformed = 0
         self._only = interfaces
         self._exchange: Exchange[Findings] = Exchange()
         self._health = Health(self.name)
-        self._interfaces = Interfaces()
+        self._interfaces = Interfaces(Allowed(probe, measure))
         self._scans = Scans()
         self.begin(0)
 
@@ -78,8 +91,6 @@ class Nl80211:
         """Forget what was under way and look at everything."""
         self._exchange.forget()
         self._health.forget_all()
-        self._ready: dict[Look, None] = {}
-        self._requests: dict[Look, bytes] = {}
         self._interfaces.begin(now)
         self._wants_family = False
         self._turn_ns = now
@@ -123,6 +134,9 @@ class Nl80211:
             case LookWanted(ifindex, address):
                 if watched := self._interfaces.watched.get(ifindex):
                     watched.glances.want(address, now)
+            case ProbeWanted(ifindex, address):
+                if watched := self._interfaces.watched.get(ifindex):
+                    watched.want_probe(address, now)
             case PeeringSeen(ifindex, address):
                 if watched := self._interfaces.watched.get(ifindex):
                     watched.glances.want(address, now, PEERING_NS)
@@ -138,10 +152,11 @@ class Nl80211:
         if self._wants_family:
             self._wants_family = False
             return [self._exchange.stamp(codec.get_family(FAMILY))]
-        if self._exchange.in_flight or not self._ready:
+        ready = self._interfaces.ready
+        if self._exchange.in_flight or not ready:
             return []
-        look = min(self._ready, key=lambda look: not look.address)
-        del self._ready[look]
+        look = min(ready, key=lambda look: not look.address)
+        del ready[look]
         return [self._exchange.stamp(self._request(look))]
 
     def sent(self, request: bytes, now: int) -> None:
@@ -151,20 +166,22 @@ class Nl80211:
                 continue
             if message.command == CMD_GET_STATION and message.ifindex:
                 look = Look(message.ifindex, message.address)
+            elif message.command == CMD_PROBE_MESH_LINK:
+                look = Look(message.ifindex, message.address, codec.frame_bytes(request))
+                if watched := self._interfaces.watched.get(look.ifindex):
+                    watched.sent_frame(look, now)
             elif message.command == CMD_GET_INTERFACE and not message.ifindex:
                 look = INTERFACES
             else:
                 continue
-            self._ready.pop(look, None)
-            self._exchange.sent(message.seq, message.flags, Findings(look), now)
+            self._interfaces.ready.pop(look, None)
+            self._exchange.sent(message.seq, message.flags, Findings(look, now), now)
 
     def deadline(self) -> int | None:
         """When ``wake`` has something to do."""
         times = [self._exchange.deadline(), self._scans.due()]
         if self.family:
-            times.append(self._interfaces.pace.due())
-            for watched in self._interfaces.watched.values():
-                times += watched.pace.due(), watched.glances.due()
+            times.append(self._interfaces.due())
         return min((time for time in times if time is not None), default=None)
 
     def wake(self, now: int) -> Iterable[Observation]:
@@ -177,25 +194,13 @@ class Nl80211:
             if self._health.failure is None:
                 self._leave("nl80211 is not in the kernel", seen, now)
             return seen
-        paces = [(INTERFACES, self._interfaces.pace)]
-        for ifindex, watched in self._interfaces.watched.items():
-            glances = watched.glances.take(now)
-            if glances is None:
-                watched.pace.hint(now)
-            else:
-                self._ready |= {Look(ifindex, address): None for address in glances}
-            paces.append((Look(ifindex), watched.pace))
-        for look, pace in paces:
-            due = pace.due()
-            if due is not None and due <= now:
-                pace.take(now)
-                self._ready[look] = None
+        self._interfaces.wake(now)
         return seen
 
     def lost(self, now: int) -> Iterable[Observation]:
         """Events went by unheard: whatever was under way is worth nothing, look again."""
         self._exchange.forget()
-        self._ready.clear()
+        self._interfaces.ready.clear()
         self._wants_family = not self.family
         self._interfaces.hint_all(now)
         return [Deaf(self.name, self._turn_ns)]
@@ -211,17 +216,13 @@ class Nl80211:
         watched = self._interfaces.watched.get(message.ifindex)
         found = request.asked.add_station(message)
         if watched is not None and found is not None:
-            watched.stations[found.address] = found.station
-            if watched.spells.begins(found.address, found.station, now):
-                watched.pace.quicken(now)
             seen.append(found)
+            seen.extend(watched.described(found, request.asked.asked_ns, now))
 
     def _on_end(self, request: Request[Findings], seen: list[Observation], now: int) -> None:
         look = request.asked.look
         if look.address:
-            watched = self._interfaces.watched.get(look.ifindex)
-            if watched and request.error == errno.ENOENT and look.address in watched.stations:
-                watched.pace.hint(now)
+            self._on_refusal(request, now)
         elif request.error == errno.ENOENT:
             self._leave("nl80211 left the kernel", seen, now)
             self._wants_family = True  # it may be back already, under another number
@@ -264,9 +265,12 @@ class Nl80211:
 
     def _on_failure(self, request: Request[Findings], seen: list[Observation], now: int) -> None:
         look = request.asked.look
+        if look.address:
+            self._on_refusal(request, now)
+            return
         if look == INTERFACES:
             pace, what = self._interfaces.pace, "interfaces"
-        elif (watched := self._interfaces.watched.get(look.ifindex)) and not look.address:
+        elif watched := self._interfaces.watched.get(look.ifindex):
             pace, what = watched.pace, f"stations of {watched.seen.name}"
             self._interfaces.pace.hint(now)  # perhaps there is no such interface any more
         else:
@@ -274,8 +278,15 @@ class Nl80211:
         self._retry(look, pace, now, FAILED_LIMIT_NS)
         seen.extend(self._health.failed(look, what, request.error))
 
+    def _on_refusal(self, request: Request[Findings], now: int) -> None:
+        """There was no answer about one station, or nothing but a frame was asked for."""
+        watched = self._interfaces.watched.get(request.asked.look.ifindex)
+        acknowledged = request.asked.look.frame_bytes and not request.error
+        if watched is not None and not acknowledged:
+            watched.refused(request.asked.look, request.error, now)
+
     def _retry(self, look: Look, pace: Pace, now: int, limit_ns: int) -> None:
-        self._ready.pop(look, None)
+        self._interfaces.ready.pop(look, None)
         pace.retry(now, limit_ns)
 
     # ---- events -----------------------------------------------------------------------------
@@ -339,19 +350,17 @@ class Nl80211:
         seen.append(InterfacesSwept(frozenset()))
 
     def _forget(self, ifindex: int) -> None:
-        look = Look(ifindex)
-        self._interfaces.watched.pop(ifindex, None)
-        self._ready = {ready: None for ready in self._ready if ready.ifindex != ifindex}
-        self._requests.pop(look, None)
-        self._health.forget(look)
+        self._interfaces.forget(ifindex)
+        self._health.forget(Look(ifindex))
 
     def _request(self, look: Look) -> bytes:
+        if look == INTERFACES:
+            return codec.get_interfaces(self.family)
+        if look.frame_bytes:
+            own = self._interfaces.watched[look.ifindex].seen.address
+            return codec.probe_mesh_link(
+                self.family, look.ifindex, look.address, own, look.frame_bytes
+            )
         if look.address:
             return codec.get_station(self.family, look.ifindex, look.address)
-        if look not in self._requests:
-            self._requests[look] = (
-                codec.get_interfaces(self.family)
-                if look == INTERFACES
-                else codec.get_stations(self.family, look.ifindex)
-            )
-        return self._requests[look]
+        return codec.get_stations(self.family, look.ifindex)

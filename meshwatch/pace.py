@@ -72,6 +72,11 @@ class Pace:
             times.append(quick if is_quick else self._taken_ns + self.period_ns)
         return max(min(times), self._not_before_ns) if times else None
 
+    def is_due(self, now: int) -> bool:
+        """Whether to look now."""
+        due = self.due()
+        return due is not None and due <= now
+
     def take(self, now: int) -> None:
         """A look is made now."""
         self._burst = [time for time in self._burst if time > now]

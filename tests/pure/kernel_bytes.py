@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 
 FAMILY = 32  # nl80211's number in the run that REAL_STATION comes from
@@ -12,6 +13,8 @@ A, B, C = "42:00:00:00:01:00", "42:00:00:00:02:00", "42:00:00:00:03:00"
 MULTI, DUMP_INTR, DUMP = 0x2, 0x10, 0x300
 GET_INTERFACE, NEW_INTERFACE, DEL_INTERFACE = 5, 7, 8
 GET_STATION, NEW_STATION, DEL_STATION, NEW_PEER_CANDIDATE = 17, 19, 20, 72
+PROBE_MESH_LINK = 136
+TX_PACKETS, TX_FAILED, EXPECTED_THROUGHPUT = 10, 12, 27  # in a station's description
 CH_SWITCH_NOTIFY, CH_SWITCH_STARTED_NOTIFY, FRAME_TX_STATUS = 88, 110, 60
 GET_MPATH, NEW_MPATH, GET_MPP = 21, 23, 107
 TRIGGER_SCAN, NEW_SCAN_RESULTS, SCAN_ABORTED = 33, 34, 35
@@ -102,9 +105,11 @@ def station(
     generation: int = 1,
     flags: int = MULTI,
     ifindex: int = MESH0,
+    more: Mapping[int, int] | None = None,
 ) -> bytes:
-    """A part of a station dump."""
+    """A part of a station dump; ``more`` numbers of 32 bits in its STA_INFO."""
     info = u32(1, inactive_ms) + attribute(6, bytes([plink]))
+    info += b"".join(u32(type_, value) for type_, value in (more or {}).items())
     return nl80211(
         NEW_STATION,
         u32(3, ifindex),

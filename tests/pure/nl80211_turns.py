@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from meshwatch.model import Plink
 from meshwatch.nl80211 import Nl80211
 from meshwatch.observations import Observation, Question, Settled, StationSeen, StationsSwept
 from meshwatch.records import Kind, decode
@@ -45,9 +47,9 @@ def others(seen: Sequence[Observation]) -> list[Observation]:
     return [o for o in seen if not isinstance(o, StationSeen)]
 
 
-def begun(*interfaces: tuple[int, str, int], only: frozenset[str] | None = None) -> Turns:
+def begun(*interfaces: tuple[int, str, int], nl80211: Nl80211 | None = None) -> Turns:
     """The family is known and the interfaces are listed at 0 ms; one look is under way."""
-    turns = Turns(Nl80211(only))
+    turns = Turns(nl80211 or Nl80211())
     turns.at(0, k.family())
     assert wanted(turns.asked) == [ALL]
     seq = seq_of(turns)
@@ -59,9 +61,9 @@ def begun(*interfaces: tuple[int, str, int], only: frozenset[str] | None = None)
     return turns
 
 
-def settled(*peers: str) -> Turns:
+def settled(*peers: str, nl80211: Nl80211 | None = None) -> Turns:
     """Interface mesh0 is known with these peers, established, at 0 ms; nothing is under way."""
-    turns = begun((MESH0, "mesh0", k.MESH))
+    turns = begun((MESH0, "mesh0", k.MESH), nl80211=nl80211)
     assert wanted(turns.asked) == [STATIONS]
     seq = seq_of(turns)
     seen = turns.at(0, *(k.station(peer, seq=seq) for peer in peers), k.done(seq))
@@ -92,18 +94,37 @@ def looks_ms(turns: Turns, until_ms: float, *parts: bytes) -> list[float]:
     return times
 
 
+@dataclass
+class Entry:
+    """A station of the kernel's, and whether its radio is in reach."""
+
+    plink: int = Plink.ESTAB
+    heard_ms: float = 0.0
+    tx_packets: int = 0
+    tx_failed: int = 0
+    measured: bool = False
+    in_reach: bool = True
+
+
 class Kernel:
     """Answers whatever the conversation asks about mesh0, and keeps what was asked and when.
 
-    Stations come and go by ``plinks``: address to peer link state.
+    What becomes of a frame shows ``answer_ms`` later. ``refuses`` is what it says to frames, 0:
+    they are sent.
     """
 
-    def __init__(self, turns: Turns, **plinks: int) -> None:
+    def __init__(self, turns: Turns, *addresses: str) -> None:
         self.turns = turns
-        self.plinks: dict[str, int] = plinks
+        self.entries = {address: Entry() for address in addresses}
+        self.refuses = 0
+        self.attempts = 0
+        self.answer_ms = 20.0
         self.dumps_ms: list[float] = []
         self.looks_ms: list[tuple[float, str]] = []  # at single stations
+        self.frames_ms: list[tuple[float, str]] = []
+        self.frames: list[bytes] = []
         self.seen: list[Observation] = []
+        self._in_the_air: list[tuple[float, Entry]] = []
 
     def hint(self, ms: float, *hints: Observation | Question) -> None:
         """Another source or the table says this."""
@@ -135,12 +156,43 @@ class Kernel:
         seq = asked.seq
         if asked.command == k.GET_INTERFACE:
             return [k.interface(seq=seq, flags=k.MULTI), k.done(seq)]
+        if asked.command == k.PROBE_MESH_LINK:
+            return [k.refused(seq, self.sends(request, asked.address, ms))]
         assert (asked.command, asked.ifindex) == STATIONS
         if not asked.address:
             self.dumps_ms.append(ms)
-            parts = [k.station(a, seq=seq, plink=plink) for a, plink in self.plinks.items()]
+            parts = [self.station(address, ms, seq, k.MULTI) for address in self.entries]
             return [*parts, k.done(seq)]
         self.looks_ms.append((ms, asked.address))
-        if asked.address not in self.plinks:
+        if asked.address not in self.entries:
             return [k.refused(seq, errno.ENOENT)]
-        return [k.station(asked.address, seq=seq, plink=self.plinks[asked.address], flags=0)]
+        return [self.station(asked.address, ms, seq, 0)]
+
+    def sends(self, request: bytes, address: str, ms: float) -> int:
+        """Send a frame; what the kernel says to that."""
+        self.attempts += 1
+        if self.refuses:
+            return self.refuses
+        if address not in self.entries:
+            return errno.ENOENT
+        self.frames_ms.append((ms, address))
+        self.frames.append(request[request.index(b"\x33\0") + 2 :])  # NL80211_ATTR_FRAME
+        self._in_the_air.append((ms + self.answer_ms, self.entries[address]))
+        return 0
+
+    def station(self, address: str, ms: float, seq: int, flags: int) -> bytes:
+        """What the kernel says of this station now."""
+        for end_ms, entry in [sent for sent in self._in_the_air if sent[0] <= ms]:
+            self._in_the_air.remove((end_ms, entry))
+            entry.tx_packets += 1
+            if entry.in_reach:
+                entry.heard_ms = end_ms
+            else:
+                entry.tx_failed += 1
+        entry = self.entries[address]
+        more = {k.TX_PACKETS: entry.tx_packets, k.TX_FAILED: entry.tx_failed}
+        if entry.measured:
+            more[k.EXPECTED_THROUGHPUT] = 19_593
+        inactive_ms = round(ms - entry.heard_ms)
+        return k.station(address, seq=seq, plink=entry.plink, inactive_ms=inactive_ms, flags=flags,
+                         more=more)  # fmt: skip

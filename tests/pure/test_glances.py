@@ -30,10 +30,9 @@ from tests.pure.nl80211_turns import (
 from tests.pure.turns import MS
 
 
-def kernel(**plinks: int) -> Kernel:
+def kernel() -> Kernel:
     """Peer A is established, nothing is under way."""
-    turns = settled(A)
-    return Kernel(turns, **(plinks or {A: Plink.ESTAB}))
+    return Kernel(settled(A), A)
 
 
 def frame(address: str, ms: float) -> PeeringSeen:
@@ -107,7 +106,7 @@ def test_a_wanted_look_is_one_request_before_any_dump() -> None:
 
 def test_a_look_waits_for_a_dump_under_way() -> None:
     turns = settled(A)
-    talk = Kernel(turns, **{A: Plink.ESTAB})
+    talk = Kernel(turns, A)
     turns.at(1000)
     seq = seq_of(turns)
     talk.notice(1001, LookWanted(MESH0, A))
@@ -140,7 +139,7 @@ def test_a_close_that_the_first_look_does_not_show_yet() -> None:
     talk = kernel()
     talk.notice(100, frame(A, 100))
     talk.run(105)
-    talk.plinks[A] = Plink.HOLDING
+    talk.entries[A].plink = Plink.HOLDING
     talk.run(120)
     found = [o.station.plink for o in talk.seen if isinstance(o, StationSeen)]
     assert found == [Plink.ESTAB, Plink.ESTAB, Plink.HOLDING]
@@ -172,7 +171,7 @@ def test_forged_frames_cannot_make_it_ask_for_ever() -> None:
 
 def test_a_station_that_is_not_there_any_more_is_swept_by_a_dump() -> None:
     talk = kernel()
-    del talk.plinks[A]
+    del talk.entries[A]
     talk.notice(500, LookWanted(MESH0, A))
     assert talk.seen == []
     talk.run(510)
@@ -192,7 +191,7 @@ def test_that_nobody_has_that_name_is_no_reason_to_dump() -> None:
 
 def test_looks_that_fail_are_no_failure_of_the_source() -> None:
     turns = settled(A)
-    talk = Kernel(turns, **{A: Plink.ESTAB})
+    talk = Kernel(turns, A)
     for error in (errno.ENODEV, errno.EBUSY, errno.ENOLINK, errno.ENOBUFS, errno.EPERM):
         talk.hint(500, LookWanted(MESH0, A))
         turns.at(500)
@@ -214,7 +213,7 @@ def test_a_look_that_a_deletion_overtook_says_nothing() -> None:
 
 def test_looks_of_a_removed_interface_are_forgotten() -> None:
     turns = settled(A)
-    talk = Kernel(turns, **{A: Plink.ESTAB})
+    talk = Kernel(turns, A)
     talk.notice(500, frame(A, 500))
     talk.looks_ms.clear()
     talk.turn(501, k.interface(command=k.DEL_INTERFACE))

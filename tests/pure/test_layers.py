@@ -17,7 +17,7 @@ for level, names in enumerate(
         "hearing account means cadence loss reach sides traffic patience link portrait beyond"
         " port table feed",
         "codec records frames netlink pace look nl80211 rtnetlink capture claims protocol"
-        " pcap recording replay interfaces glances paths scans",
+        " pcap recording replay interfaces watched glances probes measuring paths scans",
         "kernel tap bus server letterbox",
         "config pump taps sources tee wall playback systemd daemon",
     ]

@@ -1,166 +1,217 @@
-"""Link probes: how one is sent, what answers it, and when it is given up."""
+"""Link probes through nl80211: a frame between looks, and what they say of its fate."""
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
-from meshwatch.frames import Frames, probe
-from meshwatch.model import InterfaceType
-from meshwatch.observations import (
-    Deaf,
-    InterfaceDeleted,
-    InterfaceSeen,
-    LookWanted,
-    Monitor,
-    ProbeAnswered,
-    ProbeWanted,
+from meshwatch import codec
+from meshwatch.nl80211 import Nl80211
+from meshwatch.observations import Observation, ProbeAnswered, ProbeWanted, SourceState, Station
+from meshwatch.probes import Described, Probes
+from meshwatch.records import Kind, decode
+from tests.pure import kernel_bytes as k
+from tests.pure.kernel_bytes import MESH0, A, B
+from tests.pure.nl80211_turns import Kernel, begun, seq_of, settled
+from tests.pure.turns import MS
+
+OWN = "42:00:00:00:00:00"
+WANTED = ProbeWanted(MESH0, A)
+
+
+def kernel(*, probe: bool = True) -> Kernel:
+    """A and B are established and were heard 700 ms ago, nothing is under way."""
+    talk = Kernel(settled(A, B, nl80211=Nl80211(probe=probe)), A, B)
+    talk.run(700)
+    return talk
+
+
+def answers(seen: list[Observation]) -> list[Observation]:
+    return [o for o in seen if isinstance(o, ProbeAnswered)]
+
+
+# ---- the conversation ---------------------------------------------------------------------------
+
+
+def test_who_acknowledges_is_there() -> None:
+    talk = kernel()
+    talk.notice(700, WANTED)
+    assert (talk.looks_ms, talk.frames_ms) == ([(700, A)], [(700, A)])
+    talk.run(729)
+    assert answers(talk.seen) == []
+    talk.run(730)
+    assert answers(talk.seen) == [ProbeAnswered(MESH0, A, acknowledged=True)]
+    talk.run(900)
+    assert [ms for ms, _ in talk.looks_ms] == [700, 730, 760, 820]
+    assert len(answers(talk.seen)) == 1
+
+
+def test_who_does_not_acknowledge_may_be_away() -> None:
+    talk = kernel()
+    talk.entries[A].in_reach = False
+    talk.entries[A].tx_failed = 77  # of frames before
+    talk.notice(700, WANTED)
+    talk.run(729)
+    assert answers(talk.seen) == []
+    talk.run(900)
+    assert answers(talk.seen) == [ProbeAnswered(MESH0, A, acknowledged=False)]
+
+
+def test_a_sign_of_life_from_before_the_probe_is_no_answer() -> None:
+    talk = kernel()
+    talk.entries[A].heard_ms = 695
+    talk.notice(700, WANTED)
+    talk.entries[A].in_reach = False
+    talk.run(900)
+    assert answers(talk.seen) == [ProbeAnswered(MESH0, A, acknowledged=False)]
+
+
+def test_what_shows_too_late_is_no_answer() -> None:
+    talk = kernel()
+    talk.answer_ms = 200
+    talk.notice(700, WANTED)
+    talk.run(5000)
+    assert talk.entries[A].heard_ms == 900
+    assert answers(talk.seen) == []
+
+
+def test_the_frame() -> None:
+    talk = kernel()
+    talk.notice(700, WANTED)
+    (frame,) = talk.frames
+    assert len(frame) == 60
+    assert frame[:14] == bytes.fromhex((A + OWN).replace(":", "")) + b"\x88\xb5"
+    assert not any(frame[14:])
+    request = codec.probe_mesh_link(k.FAMILY, MESH0, A, OWN, 60)
+    (message,) = decode(request, k.FAMILY)
+    assert (message.kind, message.command) == (Kind.REQUEST, k.PROBE_MESH_LINK)
+    assert message.flags == 0x5  # with an acknowledgement, else it would never end
+    assert codec.frame_bytes(request) == 60
+
+
+def test_one_probe_a_station_and_several_stations_at_once() -> None:
+    talk = kernel()
+    talk.notice(700, WANTED, WANTED, ProbeWanted(MESH0, B))
+    talk.notice(720, WANTED)
+    talk.run(900)
+    assert talk.frames_ms == [(700, A), (700, B)]
+    assert answers(talk.seen) == [ProbeAnswered(MESH0, a, acknowledged=True) for a in (A, B)]
+    talk.notice(900, WANTED)
+    assert talk.frames_ms[2:] == [(900, A)]
+
+
+def test_it_sends_nothing_unless_told_to() -> None:
+    talk = kernel(probe=False)
+    talk.notice(700, WANTED)
+    talk.run(2000)
+    assert (talk.frames_ms, talk.looks_ms) == ([], [])
+
+
+def test_only_mesh_stations_are_probed() -> None:
+    turns = begun((MESH0, "adhoc0", k.IBSS), nl80211=Nl80211(probe=True))
+    turns.at(0, k.station(A, seq=seq_of(turns)), k.done(seq_of(turns)))
+    talk = Kernel(turns, A)
+    talk.notice(700, WANTED, ProbeWanted(99, A))
+    assert talk.looks_ms == []
+
+
+def test_refused_once_it_is_not_tried_again_until_the_conversation_begins_anew() -> None:
+    talk = kernel()
+    talk.refuses = errno.EPERM
+    talk.notice(700, WANTED, ProbeWanted(MESH0, B))
+    assert talk.attempts == 1
+    talk.refuses = 0
+    talk.notice(900, WANTED)
+    talk.run(2000)
+    assert talk.frames_ms == []
+    assert not [o for o in talk.seen if isinstance(o, SourceState)]
+    nl80211 = talk.turns.conversation
+    assert isinstance(nl80211, Nl80211)
+    nl80211.begin(2_000_000_000)
+    talk.turn(2000)
+    talk.notice(2100, WANTED)
+    assert talk.frames_ms == [(2100, A)]
+
+
+@pytest.mark.parametrize("error", [errno.ENETDOWN, errno.EINVAL, errno.ENOENT, errno.EOPNOTSUPP])
+def test_another_refusal_costs_this_probe_only(error: int) -> None:
+    talk = kernel()
+    talk.refuses = error
+    talk.notice(700, WANTED)
+    talk.refuses = 0
+    talk.entries[A].heard_ms = 705  # nothing was sent: this is no answer
+    talk.run(870)
+    assert (answers(talk.seen), talk.frames_ms) == ([], [])
+    talk.notice(870, WANTED)
+    talk.run(1000)
+    assert len(answers(talk.seen)) == len(talk.frames_ms) == 1
+
+
+def test_nobody_is_no_one_to_send_a_frame_to() -> None:
+    talk = kernel()
+    del talk.entries[A]
+    talk.notice(700, WANTED)
+    talk.run(900)
+    talk.entries[A] = type(talk.entries[B])()  # back, and nobody wants to know any more
+    talk.run(5000)
+    assert talk.frames_ms == []
+
+
+def test_in_a_replay_the_recorded_frame_is_what_was_sent() -> None:
+    talk = kernel(probe=False)
+    talk.run(1000)
+    nl80211 = talk.turns.conversation
+    assert isinstance(nl80211, Nl80211)
+    request = k.renumbered(codec.probe_mesh_link(k.FAMILY, MESH0, A, OWN, 60), 9000)
+    nl80211.sent(request, 1000 * MS)
+    (acknowledgement,) = talk.answers(request, 1000)
+    talk.entries[A].in_reach = False
+    talk.turn(1000, acknowledgement)
+    talk.run(1200)
+    assert answers(talk.seen) == [ProbeAnswered(MESH0, A, acknowledged=False)]
+
+
+# ---- what entries say ---------------------------------------------------------------------------
+
+
+def described(
+    asked_ms: float, heard_ms: float, inactive_ms: int, tx_failed: int | None = None
+) -> Described:
+    more = {} if tx_failed is None else {k.TX_FAILED: tx_failed}
+    data = k.station(A, seq=1, inactive_ms=inactive_ms, more=more)
+    (message,) = decode(data, k.FAMILY)
+    assert isinstance(message.body, Station)
+    return Described(message.body, round(asked_ms * MS), round(heard_ms * MS))
+
+
+@pytest.mark.parametrize(
+    ("inactive_ms", "answer"),
+    [
+        (30, True),  # acknowledged at once
+        (39, True),  # so it seems, by a clock of 100 ticks a second
+        (41, None),  # a beacon just before the frame
+        (3, True),
+        (930, None),
+    ],
 )
-from tests.pure import frame_bytes as f
-from tests.pure.frame_bytes import OWN, A, B
-from tests.pure.turns import MS, Turns
-
-MESH0, MESH1 = 8, 10
-OWN1 = "42:00:00:00:00:01"
-PROBE = "0000080000000000c800000042000000010042000000000042000000000000000000"
+def test_an_acknowledgement_at_once_is_one(inactive_ms: int, answer: bool | None) -> None:
+    probes = Probes()
+    probes.sent(A, described(99, 100, 900), 100 * MS)
+    assert probes.answered(A, described(130, 130, inactive_ms)) is answer
+    assert probes.answered(A, described(131, 131, 0)) is (None if answer else True)
 
 
-def listening(**interfaces: str) -> Frames:
-    """A conversation that knows mesh interfaces of its radio, by these addresses."""
-    frames = Frames(Monitor(9, "mon0", 0))
-    frames.begin(0)
-    for name, address in interfaces.items():
-        ifindex = {"mesh0": MESH0, "mesh1": MESH1}[name]
-        frames.notice(InterfaceSeen(ifindex, name, InterfaceType.MESH, 0, address), 0)
-    return frames
+def test_a_slow_answer_is_no_sign_of_life() -> None:
+    """It was true when the kernel gave it, which may have been when it was asked."""
+    probes = Probes()
+    probes.sent(A, described(100, 100, 20), 100 * MS)
+    assert probes.answered(A, described(130, 190, 50)) is None
 
 
-def probing(*addresses: str) -> tuple[Frames, Turns]:
-    """Probes of MESH0 to these are sent at 0 ms."""
-    frames = listening(mesh0=OWN, mesh1=OWN1)
-    turns = Turns(frames)
-    for address in addresses:
-        frames.notice(ProbeWanted(MESH0, address), 0)
-    turns.at(0)
-    assert len(turns.asked) == len(addresses)
-    return frames, turns
-
-
-def test_a_probe_is_a_qos_null_frame_behind_an_empty_radiotap_header() -> None:
-    assert probe(OWN, A).hex() == PROBE
-    _, turns = probing(A)
-    assert [data.hex() for data in turns.asked] == [PROBE]
-    turns.at(1)
-    assert turns.asked == []
-
-
-@pytest.mark.parametrize(("tx_flags", "acknowledged"), [(0, True), (1, False), (4, True)])
-def test_a_probe_is_answered_by_what_became_of_it(tx_flags: int, acknowledged: bool) -> None:
-    frames, turns = probing(A)
-    status = f.reported(f.null(A, OWN), tx_flags, retries=7)
-    assert turns.at(3, status) == [ProbeAnswered(MESH0, A, acknowledged)]
-    assert turns.at(4, status) == []  # once
-    assert turns.deadline_ms() is None
-    assert frames.unanswered == 0
-
-
-def test_one_probe_at_a_time_to_a_neighbor() -> None:
-    frames, turns = probing(A)
-    frames.notice(ProbeWanted(MESH0, A), 1)
-    frames.notice(ProbeWanted(MESH0, B), 1)
-    frames.notice(ProbeWanted(MESH0, B), 1)
-    turns.at(1)
-    assert turns.asked == [probe(OWN, B)]
-    assert turns.at(2, f.reported(f.null(B, OWN))) == [ProbeAnswered(MESH0, B, True)]
-    assert turns.at(2, f.reported(f.null(A, OWN))) == [ProbeAnswered(MESH0, A, True)]
-    frames.notice(ProbeWanted(MESH0, A), 2)
-    turns.at(3)
-    assert turns.asked == [probe(OWN, A)]
-
-
-def test_each_interface_probes_under_its_own_address() -> None:
-    frames, turns = probing()
-    frames.notice(ProbeWanted(MESH0, A), 0)
-    frames.notice(ProbeWanted(MESH1, A), 0)
-    turns.at(0)
-    assert turns.asked == [probe(OWN, A), probe(OWN1, A)]
-    assert turns.at(1, f.reported(f.null(A, OWN1), f.TX_FAIL)) == [ProbeAnswered(MESH1, A, False)]
-
-
-def test_only_probes_through_an_interface_of_this_radio_are_sent() -> None:
-    frames, turns = probing()
-    frames.notice(ProbeWanted(99, A), 0)
-    frames.notice(LookWanted(MESH0, A), 0)
-    frames.notice(ProbeWanted(MESH0, A), 0)
-    frames.notice(InterfaceDeleted(MESH0), 0)
-    turns.at(0)
-    assert turns.asked == []
-    assert turns.deadline_ms() is None
-
-
-def test_what_became_of_other_frames_is_no_answer() -> None:
-    _, turns = probing(A)
-    own = f.reported(f.REAL_NULL[f.AIR_BYTES :])  # mac80211's own, to A
-    assert turns.at(1, f.reported(f.null(B, OWN)), f.reported(f.null(A, B))) == []
-    assert turns.at(1, f.radiotap(0) + f.null(A, OWN)) == []  # our own, not yet on the air
-    assert turns.at(1, own) == [ProbeAnswered(MESH0, A, True)]
-    assert turns.at(2, own) == []
-
-
-def test_a_probe_of_which_nothing_is_heard_is_forgotten_after_200_ms() -> None:
-    frames, turns = probing(A)
-    frames.notice(ProbeWanted(MESH0, B), 50 * MS)
-    turns.at(50)
-    assert turns.deadline_ms() == 200
-    assert turns.at(199.9) == []
-    assert (turns.deadline_ms(), frames.unanswered) == (200, 0)
-    assert turns.at(200) == []
-    assert (turns.deadline_ms(), frames.unanswered) == (250, 1)
-    assert turns.at(201, f.reported(f.null(A, OWN))) == []  # too late
-    assert turns.at(260) == []
-    assert (turns.deadline_ms(), frames.unanswered) == (None, 2)
-    frames.notice(ProbeWanted(MESH0, A), 260 * MS)
-    turns.at(261)
-    assert turns.asked == [probe(OWN, A)]
-
-
-def test_without_a_probe_there_is_no_deadline() -> None:
-    turns = Turns(listening(mesh0=OWN))
-    assert turns.deadline_ms() is None
-    turns.at(5, f.heard(f.beacon()))
-    assert turns.deadline_ms() is None
-
-
-def test_in_a_replay_the_recorded_probes_count_and_not_ours() -> None:
-    frames, _ = probing()
-    recorded = f.radiotap(1 << 15, bytes(2)) + f.null(B, OWN)  # another header than ours
-    frames.notice(ProbeWanted(MESH0, A), 0)
-    frames.outgoing()
-    frames.sent(recorded, 5 * MS)
-    assert frames.deadline() == 205 * MS
-    status = f.reported(f.null(B, OWN))
-    assert list(frames.receive(status, 6 * MS)) == [ProbeAnswered(MESH0, B, True)]
-    assert list(frames.receive(f.reported(f.null(A, OWN)), 7 * MS)) == []
-
-
-def test_a_probe_that_is_recorded_twice_has_its_time_from_the_second() -> None:
-    frames, _ = probing(A, B)
-    frames.sent(probe(OWN, A), 100 * MS)
-    assert frames.deadline() == 200 * MS  # of the one to B
-    frames.wake(200 * MS)
-    assert (frames.deadline(), frames.unanswered) == (300 * MS, 1)
-
-
-@pytest.mark.parametrize("data", [b"", b"\0\0\xff\xff", f.radiotap(0) + b"\xc8", f.REAL_CLOSE])
-def test_what_is_no_probe_of_ours_was_not_sent(data: bytes) -> None:
-    frames = listening(mesh0=A)
-    frames.sent(data, 0)
-    assert frames.deadline() is None
-
-
-def test_after_a_loss_no_probe_is_waited_for() -> None:
-    frames, turns = probing(A)
-    turns.at(3)
-    assert list(frames.lost(9 * MS)) == [Deaf("frames", 3 * MS)]
-    assert frames.deadline() is None
-    assert turns.at(10, f.reported(f.null(A, OWN))) == []
-    assert frames.unanswered == 0
+def test_an_entry_that_counts_no_failures_can_only_say_yes() -> None:
+    for before in (None, described(0, 0, 900)):
+        probes = Probes()
+        probes.sent(A, before, 0)
+        assert probes.answered(A, described(60, 60, 960, tx_failed=9)) is None
+        assert probes.answered(A, described(61, 61, 5)) is True

@@ -1,0 +1,106 @@
+"""One mesh or IBSS interface: what is known of its stations, and what is to be asked of them."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass
+
+from meshwatch import measuring, probes
+from meshwatch.glances import Glances
+from meshwatch.look import Look
+from meshwatch.measuring import Measuring
+from meshwatch.model import InterfaceType
+from meshwatch.observations import (
+    InterfaceSeen,
+    Observation,
+    ProbeAnswered,
+    StationSeen,
+)
+from meshwatch.pace import Pace, Spells
+from meshwatch.probes import Described, Probes
+
+Queue = dict[Look, None]  # in order, each once
+
+
+@dataclass(slots=True)
+class Allowed:
+    """Which frames may be sent: probes when somebody wants one, others to measure idle links."""
+
+    probe: bool
+    measure: bool
+
+
+class Watched:
+    """Puts what is due into a queue, which it shares with other interfaces."""
+
+    def __init__(self, seen: InterfaceSeen, now: int, ready: Queue, allowed: Allowed) -> None:
+        self.seen = seen
+        self.pace = Pace(now)  # of dumps
+        self.glances = Glances()
+        self.spells = Spells()
+        self._ready = ready
+        self._allowed = allowed
+        self._probes = Probes()
+        self._measuring = Measuring()
+        self._stations: dict[str, Described] = {}  # last
+
+    def due(self) -> int | None:
+        """When ``wake`` has something to do."""
+        dues = (self.pace.due(), self.glances.due(), self._measuring.due())
+        return min((due for due in dues if due is not None), default=None)
+
+    def wake(self, now: int) -> None:
+        """Queue what is due."""
+        ifindex = self.seen.ifindex
+        glances = self.glances.take(now)
+        if glances is None:
+            self.pace.hint(now)
+        else:
+            self._ready |= {Look(ifindex, address): None for address in glances}
+        if (address := self._measuring.take(now)) and self._allowed.measure:
+            self._ready[Look(ifindex, address, measuring.FRAME_BYTES)] = None
+        if self.pace.is_due(now):
+            self.pace.take(now)
+            self._ready[Look(ifindex)] = None
+
+    def want_probe(self, address: str, now: int) -> None:
+        """Send this station a frame and see what becomes of it, if that is allowed."""
+        may = self._allowed.probe and self.seen.type is InterfaceType.MESH
+        if may and self._probes.want(address, now):
+            self.glances.want(address, now)
+
+    def described(self, found: StationSeen, asked_ns: int, now: int) -> list[Observation]:
+        """A look, begun at ``asked_ns``, showed this station; what follows from it."""
+        address, station = found.address, found.station
+        described = self._stations[address] = Described(station, asked_ns, now)
+        if self.spells.begins(address, station, now):
+            self.pace.quicken(now)
+        if self._allowed.measure:
+            self._measuring.looked(address, station, now)
+        if self._probes.ready(address) and self._allowed.probe:
+            self._ready[Look(found.ifindex, address, probes.FRAME_BYTES)] = None
+        answer = self._probes.answered(address, described)
+        return [] if answer is None else [ProbeAnswered(found.ifindex, address, answer)]
+
+    def sent_frame(self, look: Look, now: int) -> None:
+        """A frame was sent to a station; one of those that measure is not waited for."""
+        if look.frame_bytes < measuring.FRAME_BYTES:
+            self._probes.sent(look.address, self._stations.get(look.address), now)
+            self.glances.want(look.address, now, probes.LOOKS_NS)
+
+    def refused(self, look: Look, error: int, now: int) -> None:
+        """A request about one station was refused (0: not answered)."""
+        self._probes.drop(look.address)
+        if error == errno.EPERM and look.frame_bytes:
+            self._allowed.probe = self._allowed.measure = False
+            for frame in [look for look in self._ready if look.frame_bytes]:
+                del self._ready[frame]
+        if error == errno.ENOENT and look.address in self._stations:
+            self.pace.hint(now)
+
+    def keep(self, addresses: frozenset[str]) -> None:
+        """Only these stations exist."""
+        self.spells.keep(addresses)
+        self._measuring.keep(addresses)
+        for address in self._stations.keys() - addresses:
+            del self._stations[address]
