@@ -62,7 +62,7 @@ FAILED_LIMIT_NS = 30_000 * MS_NS
 class Nl80211:
     """The conversation with nl80211; ``interfaces`` restricts it to interfaces of these names.
 
-    ``probe`` allows it to send link probes when somebody wants one, ``measure`` to send frames
+    ``probes`` allows it to send link probes when somebody wants one, ``measure`` to send frames
     over idle links. ``family`` is the family's number, 0 while it is not in the kernel;
     ``malformed`` counts the messages that could not be read.
     """
@@ -73,7 +73,7 @@ class Nl80211:
         self,
         interfaces: frozenset[str] | None = None,
         *,
-        probe: bool = False,
+        probes: bool = False,
         measure: bool = False,
     ) -> None:
         self.family = 0
@@ -81,7 +81,7 @@ class Nl80211:
         self._only = interfaces
         self._exchange: Exchange[Findings] = Exchange()
         self._health = Health(self.name)
-        self._interfaces = Interfaces(Allowed(probe, measure))
+        self._interfaces = Interfaces(Allowed(probes, measure))
         self._scans = Scans()
         self.begin(0)
 

@@ -26,7 +26,7 @@ Queue = dict[Look, None]  # in order, each once
 class Allowed:
     """Which frames may be sent: probes when somebody wants one, others to measure idle links."""
 
-    probe: bool
+    probes: bool
     measure: bool
 
 
@@ -65,7 +65,7 @@ class Watched:
 
     def want_probe(self, address: str, now: int) -> None:
         """Send this station a frame and see what becomes of it, if that is allowed."""
-        may = self._allowed.probe and self.seen.type is InterfaceType.MESH
+        may = self._allowed.probes and self.seen.type is InterfaceType.MESH
         if may and self._probes.want(address, now):
             self.glances.want(address, now)
 
@@ -77,7 +77,7 @@ class Watched:
             self.pace.quicken(now)
         if self._allowed.measure:
             self._measuring.looked(address, station, now)
-        if self._probes.ready(address) and self._allowed.probe:
+        if self._probes.ready(address) and self._allowed.probes:
             self._ready[Look(found.ifindex, address, probes.FRAME_BYTES)] = None
         answer = self._probes.answered(address, described)
         return [] if answer is None else [ProbeAnswered(found.ifindex, address, answer)]
@@ -92,7 +92,7 @@ class Watched:
         """A request about one station was refused (0: not answered)."""
         self._probes.drop(look.address)
         if error == errno.EPERM and look.frame_bytes:
-            self._allowed.probe = self._allowed.measure = False
+            self._allowed.probes = self._allowed.measure = False
             for frame in [look for look in self._ready if look.frame_bytes]:
                 del self._ready[frame]
         if error == errno.ENOENT and look.address in self._stations:

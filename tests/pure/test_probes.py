@@ -20,9 +20,9 @@ OWN = "42:00:00:00:00:00"
 WANTED = ProbeWanted(MESH0, A)
 
 
-def kernel(*, probe: bool = True) -> Kernel:
+def kernel(*, probes: bool = True) -> Kernel:
     """A and B are established and were heard 700 ms ago, nothing is under way."""
-    talk = Kernel(settled(A, B, nl80211=Nl80211(probe=probe)), A, B)
+    talk = Kernel(settled(A, B, nl80211=Nl80211(probes=probes)), A, B)
     talk.run(700)
     return talk
 
@@ -102,14 +102,14 @@ def test_one_probe_a_station_and_several_stations_at_once() -> None:
 
 
 def test_it_sends_nothing_unless_told_to() -> None:
-    talk = kernel(probe=False)
+    talk = kernel(probes=False)
     talk.notice(700, WANTED)
     talk.run(2000)
     assert (talk.frames_ms, talk.looks_ms) == ([], [])
 
 
 def test_only_mesh_stations_are_probed() -> None:
-    turns = begun((MESH0, "adhoc0", k.IBSS), nl80211=Nl80211(probe=True))
+    turns = begun((MESH0, "adhoc0", k.IBSS), nl80211=Nl80211(probes=True))
     turns.at(0, k.station(A, seq=seq_of(turns)), k.done(seq_of(turns)))
     talk = Kernel(turns, A)
     talk.notice(700, WANTED, ProbeWanted(99, A))
@@ -159,7 +159,7 @@ def test_nobody_is_no_one_to_send_a_frame_to() -> None:
 
 
 def test_in_a_replay_the_recorded_frame_is_what_was_sent() -> None:
-    talk = kernel(probe=False)
+    talk = kernel(probes=False)
     talk.run(1000)
     nl80211 = talk.turns.conversation
     assert isinstance(nl80211, Nl80211)
