@@ -3,7 +3,8 @@
 ``ip link add nlmon0 type nlmon; tcpdump -i nlmon0 -w FILE`` keeps every netlink datagram of a
 network namespace: the requests of whatever runs there, the answers, the kernel's events. Here
 are the conversations for such a capture. They only listen: what nobody asked about, they do not
-know, and a name or type that nobody asked for is guessed until somebody does.
+know, and a name or type that nobody asked for is guessed until somebody does. Path tables are
+passed over: programs dump one of the two, once, so that no path would ever be gone.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from meshwatch.observations import (
     LinkSeen,
     Observation,
     Question,
+    ScanSeen,
     Settled,
     SourceState,
     Station,
@@ -33,8 +35,9 @@ from meshwatch.observations import (
     StationSeen,
     StationsSwept,
 )
-from meshwatch.records import FamilyInfo, Kind, Message
+from meshwatch.records import FamilyInfo, InterfaceInfo, Kind, Message
 from meshwatch.rtnetlink import AF_UNSPEC, IFF_LOWER_UP, IFF_UP, RTM_DELLINK, RTM_NEWLINK
+from meshwatch.scans import Scans
 
 NLM_F_REQUEST = 0x1
 
@@ -70,6 +73,7 @@ class CapturedNl80211:
         self._renamed: list[InterfaceSeen] = []
         # By sequence number and port. A request may leave its port to the kernel (0).
         self._dumps: dict[tuple[int, int], _Dump] = {}
+        self._scans = Scans()
         self._looked = False  # something was learned
         self._settled = False
         self._failed = False
@@ -97,15 +101,18 @@ class CapturedNl80211:
             self._renamed.append(interface)
 
     def deadline(self) -> int | None:
-        """When the oldest dump is given up."""
-        heard_ns = min((dump.heard_ns for dump in self._dumps.values()), default=None)
-        return None if heard_ns is None else heard_ns + netlink.ANSWER_TIMEOUT_NS
+        """When the oldest dump or scan is given up."""
+        times = [dump.heard_ns + netlink.ANSWER_TIMEOUT_NS for dump in self._dumps.values()]
+        if (due := self._scans.due()) is not None:
+            times.append(due)
+        return min(times, default=None)
 
     def wake(self, now: int) -> Iterable[Observation]:
         """Give up dumps whose end was not seen."""
         late = now - netlink.ANSWER_TIMEOUT_NS
         for key in [key for key, dump in self._dumps.items() if dump.heard_ns <= late]:
             del self._dumps[key]
+        yield from self._scans.take(now)
         renamed, self._renamed = self._renamed, []
         yield from renamed
         # Not in the middle of the first dump: half a table is none.
@@ -124,7 +131,7 @@ class CapturedNl80211:
             self._family = _inferred_family(data)
         for message in records.decode(data, self._family):
             for observation in self._understand(message, now):
-                self._looked = True
+                self._looked |= not isinstance(observation, ScanSeen)
                 yield observation
 
     def _understand(self, message: Message, now: int) -> Iterator[Observation]:
@@ -143,6 +150,8 @@ class CapturedNl80211:
                 self._tear(message.ifindex)
                 if self._interfaces.pop(message.ifindex, None) is not None:
                     yield InterfaceDeleted(message.ifindex)
+            case Kind.SCAN if not message.seq and isinstance(message.body, InterfaceInfo):
+                yield self._scans.heard(message.command, message.body.wiphy, now)
             case Kind.DONE | Kind.ERROR:
                 yield from self._ended(message)
             case Kind.OVERRUN:

@@ -19,6 +19,7 @@ from meshwatch.observations import (
     InterfaceSeen,
     LinkSeen,
     Observation,
+    ScanSeen,
     Settled,
     SourceState,
     StationDeleted,
@@ -243,6 +244,27 @@ def test_an_interface_comes_and_goes() -> None:
 def test_a_monitor() -> None:
     seen, *_ = hear([interface(NEW_INTERFACE, "mon0", 6)])
     assert seen == InterfaceSeen(3, "mon0", None, 0, M1, monitor=True)
+
+
+def scan(command: int, seq: int = 0) -> bytes:
+    return nl80211(command, 0, seq, 0, attribute(1, struct.pack("=I", 5)))
+
+
+def test_scans() -> None:
+    conversation = CapturedNl80211(family=FAMILY)
+    heard = hear([scan(33), scan(34, seq=7), scan(35), scan(33)], conversation)
+    assert heard == [ScanSeen(5, True), ScanSeen(5, False), ScanSeen(5, True)]
+    assert conversation.deadline() == 30_003_000_000
+    assert list(conversation.wake(30_003_000_000)) == [ScanSeen(5, False)]
+    assert conversation.deadline() is None
+
+
+def test_dumps_of_paths_are_passed_over() -> None:
+    nowhere = attribute(26, bytes(6)) + attribute(27, attribute(5, b"\x02"))
+    path = nl80211(23, MULTI, 8, 100, ifindex(3), mac(M2), nowhere)
+    dump = nl80211(21, DUMP, 8, 100, ifindex(3))
+    seen = hear([asked(port=100), station(M1), done(), dump, path, done(8)])
+    assert seen == hear([asked(port=100), station(M1), done()])
 
 
 def test_a_name_comes_late() -> None:
