@@ -12,7 +12,8 @@ FEW = 20  # vanishes whose worst is printed apart
 
 #: Titles and widths. After a vanish: from the last sign of life to the word, in s and in B. Of
 #: neighbors that are there: quiets and departures, all of them false; probes or pokes, and the
-#: most that one of them got in any minute; looks that the table asked for.
+#: most that one of them got in any minute; looks that the table asked for. A rate with ~ is of
+#: departures that were weighed, not seen.
 _COLUMNS = (
     ("form", -7), ("tries", 5), ("B/TU", 5), ("loss", -9),
     ("median/s", 9), ("/B", 5), (f"worst{FEW}/s", 10), ("/B", 5), ("worst/s", 9), ("/B", 5),
@@ -53,17 +54,22 @@ def _there(setting: Setting, life: Life) -> list[str]:
     target = targets.departures_per_day(setting)
     yearly = target == targets.PER_YEAR
     spans = life.days * (targets.PER_YEAR if yearly else 1)
-    # With none seen, the rate is below three in that time, at 95 %.
-    rate = f"{life.departures / spans:.3g}" if life.departures else f"<{3 / spans:.2g}"
-    shown = life.departures or spans >= 3
-    judged = _judged(life.departures / spans, None if target is None else 1.0)
+    if life.departures:
+        rate, judged = life.departures / spans, True
+        words = f"{rate:.3g}"
+    elif life.weighed is not None:
+        rate, judged = life.weighed / spans, True
+        words = f"~{rate:.2g}"
+    else:  # with none seen the rate is below three in that time, at 95 %
+        rate, judged = 0.0, spans >= 3
+        words = f"<{3 / spans:.2g}"
     asks = life.asks / life.days / 1440
     return [
         f"{life.days:g}",
         f"{life.quiets / life.days:.2f}",
         str(life.departures),
-        f"{rate}/{'year' if yearly else 'day'}",
-        judged if shown or target is None else "1 unshown",
+        f"{words}/{'year' if yearly else 'day'}",
+        _judged(rate, None if target is None else 1.0) if judged or target is None else "1 unshown",
         f"{asks:.3f}",
         str(life.worst_minute),
         _judged(asks, targets.asks_per_minute(setting)),

@@ -71,11 +71,12 @@ class Neighbor:
         while self.beacon_ns <= until_ns:
             self.beacon()
 
-    def exchange(self, now_ns: int, tries: int) -> Exchange:
-        """We send it a unicast frame, up to so many times until an acknowledgment comes."""
+    def exchange(self, now_ns: int, tries: int, lucky: bool = True) -> Exchange:
+        """We send it a unicast frame, up to so many times until an acknowledgment comes, which
+        without luck it never does."""
         for number in range(1, tries + 1):
             now_ns += MS + int(MS * self._random.random())
-            if self._reaches(now_ns) and not self._in.loses(now_ns):
+            if lucky and self._reaches(now_ns) and not self._in.loses(now_ns):
                 self.entry.sent(now_ns, number, True)
                 return Exchange(True, now_ns, number)
         self.entry.sent(now_ns, tries, False)

@@ -1,5 +1,11 @@
 """The two questions to a detector: how soon a vanish is told, and how often a vanish is told of
-somebody who is there."""
+somebody who is there.
+
+Where frames are lost independently, a probe fails with a known probability, and three in a row
+do too seldom to wait for. So at each first probe of a silence a copy of the world goes another
+way, in which all probes to that neighbor fail; a departure that follows counts as much as that
+is probable.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +15,7 @@ from random import Random
 
 from meshwatch.model import Key
 from tools.bench.simulation.ledger import Ledger
-from tools.bench.simulation.setting import SECOND_NS, Setting
+from tools.bench.simulation.setting import SECOND_NS, Form, Setting
 from tools.bench.simulation.world import BEGIN_NS, MESH0, World
 
 WARM_UP_NS = 600 * SECOND_NS
@@ -60,6 +66,7 @@ class Life:
     asks: int
     worst_minute: int
     looks: int
+    weighed: float | None  # departures to be expected in that time, by probes that failed
 
     def __add__(self, other: Life) -> Life:
         return Life(
@@ -69,13 +76,22 @@ class Life:
             self.asks + other.asks,
             max(self.worst_minute, other.worst_minute),
             self.looks + other.looks,
+            None if self.weighed is None else self.weighed + (other.weighed or 0),
         )
 
 
 def life(setting: Setting, seed: int, days: float) -> Life:
     """So many days of neighbors, together, after a warm-up that does not count."""
     lived = world(setting, seed)
-    lived.run(lived.now + int(days * 86_400 / setting.neighbors) * SECOND_NS)
+    end_ns = lived.now + int(days * 86_400 / setting.neighbors) * SECOND_NS
+    weighed = None
+    if setting.form is Form.TAP and setting.air.is_independent:
+        weighed, lived.stops_in_doubt = 0.0, True
+        while lived.now < end_ns:
+            lived.run(end_ns)
+            doubts, lived.doubts = lived.doubts, []
+            weighed += sum(_if_unlucky(lived, address) for address in doubts)
+    lived.run(end_ns)
     ledger = lived.ledger
     return Life(
         days,
@@ -84,4 +100,20 @@ def life(setting: Setting, seed: int, days: float) -> Life:
         ledger.asks,
         ledger.worst_minute,
         ledger.looks,
+        weighed,
     )
+
+
+def _if_unlucky(original: World, address: str) -> float:
+    """How probable a departure is that rests on the probe just wanted and those after it."""
+    copy = deepcopy(original)
+    copy.ledger, copy.stops_in_doubt, copy.unlucky = Ledger(), False, {address: 0}
+    entry, setting = copy.neighbors[address].entry, copy.setting
+    life_ns, limit_ns = entry.life_ns, copy.now + PATIENCE_NS
+    while entry.life_ns == life_ns and copy.now < limit_ns:
+        copy.run(copy.now + setting.interval_ns // 8)
+        for told_ns, who, _ in copy.ledger.departures:
+            if who == address and (entry.life_ns == life_ns or told_ns < entry.life_ns):
+                fails = (1 - (1 - setting.air.loss) ** 2) ** setting.tries
+                return float(fails ** copy.unlucky[address])
+    return 0.0

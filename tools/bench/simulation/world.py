@@ -49,6 +49,10 @@ class World:
         self.ledger = Ledger()
         self.now = BEGIN_NS
         self.neighbors: dict[str, Neighbor] = {}
+        self.doubts: list[str] = []  # neighbors whose silence was just found worth a probe
+        self.stops_in_doubt = False  # ``run`` returns at each doubt
+        self.unlucky: dict[str, int] = {}  # neighbors whose probes all fail, and how many did
+        self._probed_ns: dict[str, int] = {}
         self._random = random
         self._radio = Radio()
         self._agent = Agent()
@@ -79,7 +83,7 @@ class World:
     def run(self, until_ns: int) -> None:
         """Let time pass."""
         agenda = self._agenda
-        while True:
+        while not (self.doubts and self.stops_in_doubt):
             due_ns = self.table.deadline()
             if due_ns is not None:
                 due_ns = max(due_ns, self._ticks_from_ns)
@@ -148,8 +152,7 @@ class World:
                 self.ledger.looks += 1
                 self._at(self.now + LOOK_NS, self._look, question.address)
             elif self.setting.form is Form.TAP:
-                self.ledger.asked(question.address, self.now)
-                self._at(self.now, self._probe, question.address)
+                self._wants_probe(question.address)
 
     def _poll(self, _: object) -> bool:
         """A dump; a stopped daemon asks for none."""
@@ -187,8 +190,20 @@ class World:
         self._at(self.now + OUR_INTERVAL_NS, self._our_beacon, beacon)
         return self._observe(BeaconSeen(MESH0, OURS, self.now, beacon))
 
+    def _wants_probe(self, address: str) -> None:
+        self.ledger.asked(address, self.now)
+        self._at(self.now, self._probe, address)
+        if self.stops_in_doubt and self.neighbors[address].entry.life_ns >= self._probed_ns.get(
+            address, 0
+        ):
+            self.doubts.append(address)
+        self._probed_ns[address] = self.now
+
     def _probe(self, address: str) -> bool:
-        exchange = self._neighbor(address).exchange(self.now, self.setting.tries)
+        lucky = address not in self.unlucky
+        exchange = self._neighbor(address).exchange(self.now, self.setting.tries, lucky)
+        if not lucky:
+            self.unlucky[address] += 1
         answered_ns = exchange.ended_ns + 3 * MS + int(7 * MS * self._random.random())
         answer = ProbeAnswered(MESH0, address, exchange.acknowledged)
         self._at(answered_ns, self._observe, answer)
