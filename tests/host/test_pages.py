@@ -14,9 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from meshwatch import cli, config
+from meshwatch import cli, config, link, measuring, poke, probes, table
+from meshwatch.agent import DISCARD_PORT
+from meshwatch.claims import BURST, NOBODY, PERIOD_NS, Claims
 from meshwatch.cli import view
 from meshwatch.cli.exits import Exit
+from meshwatch.observations import Poked
+from meshwatch.protocol.claims import MAX_CLAIM
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "man").glob("*.scd"))
@@ -49,6 +53,7 @@ def options_of(program: str) -> frozenset[str]:
     helps = [help_of(program)]
     if program == "meshwatch":
         helps += [help_of(program, verb) for verb in cli.VERBS]
+        helps.append(help_of(program, "monitor", "add"))
     listed = re.findall(r"^  (-.+?)(?:  |$)", "\n".join(helps), flags=re.MULTILINE)
     return frozenset(o for line in listed for o in re.findall(r"(?:^|\s)(--?[a-z-]+)", line))
 
@@ -62,6 +67,47 @@ def test_options(program: str) -> None:
     options = options_of(program.partition(".")[0])
     assert {"--help", "--version", "--runtime-directory"} <= options
     assert documented_options(page(program)) == options
+
+
+def test_options_of_the_agent() -> None:
+    listed = re.findall(r"^  (-.+?)(?:  |$)", help_of("meshwatch", "agent"), flags=re.MULTILINE)
+    options = {option for line in listed for option in re.findall(r"(?:^|\s)(--?[a-z-]+)", line)}
+    assert "--no-poke" in options
+    assert documented_options(page("meshwatch-agent.8")) == options
+
+
+def test_claims() -> None:
+    """The example is taken as what it is, and the bounds are those of the code."""
+    text = section(page("meshwatchd.8"), "CLAIMS")
+    (example,) = re.findall(r"^\{.+\}$", text, flags=re.MULTILINE)
+    claims = Claims({"mesh0": 3}.get)
+    assert claims.receive(example.encode(), NOBODY, 0) == Poked(3, "02:00:00:00:00:01")
+    assert f"at most {MAX_CLAIM} bytes" in " ".join(text.split())
+    rate = f"more than {10**9 // PERIOD_NS} a second ({BURST} at once)"
+    assert rate in " ".join(text.split())
+
+
+def test_accounts() -> None:
+    """What may be sent at most is written in words."""
+    probes_ = (link.PROBE_BURST, link.PROBE_PERIOD_NS, table.PROBE_BURST, table.PROBE_PERIOD_NS)
+    pokes = (poke.BURST, poke.PERIOD_NS, poke.BURST_OF_ALL, poke.PERIOD_OF_ALL_NS)
+    assert probes_ == pokes == (3, 60 * 10**9, 30, 10**9)
+    for name in ("meshwatchd.8", "meshwatch-agent.8"):
+        text = " ".join(section(page(name), "WHAT IS SENT").split())
+        assert "at most one a minute and neighbor, three at once; and to all" in text
+        assert "together one a second, thirty at once" in text
+
+
+def test_what_is_sent() -> None:
+    text = " ".join(section(page("meshwatchd.8"), "WHAT IS SENT").split())
+    assert f"a data frame of {probes.FRAME_BYTES} bytes" in text
+    assert f"Six data frames of {measuring.FRAME_BYTES} bytes" in text
+    assert (measuring.FRAMES, measuring.IDLE_NS) == (6, 600 * 10**9)
+    agent = " ".join(section(page("meshwatch-agent.8"), "WHAT IS SENT").split())
+    least, most = poke.LEAST_GAP_NS // 10**6, poke.MOST_GAP_NS // 10**6
+    assert f"between {least} and {most} ms" in agent
+    assert f"port {DISCARD_PORT}" in agent
+    assert poke.MOST_POKES == 3
 
 
 def test_verbs() -> None:
