@@ -194,7 +194,6 @@ class Frames:
         ifindex = self._index_of(header[_TRANSMITTER].hex(":"))
         if ifindex is not None and header[:1] == _QOS_NULL[:1]:
             sent = ProbeWanted(ifindex, header[_RECEIVER].hex(":"))
-            self._wanted.pop(sent, None)
             self._in_flight.pop(sent, None)
             self._in_flight[sent] = now + PROBE_TIMEOUT_NS
 

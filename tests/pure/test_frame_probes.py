@@ -1,4 +1,4 @@
-"""Link probes through a monitor interface: how one is sent, what answers it, when it is given up."""
+"""Link probes through a monitor interface: how one is sent, answered, and given up."""
 
 from __future__ import annotations
 

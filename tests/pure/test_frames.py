@@ -116,6 +116,10 @@ def test_each_bit_of_mesh_configuration(formation: int, capability: int, said: s
     assert {name for name in names if getattr(told, name)} == said
 
 
+def test_only_one_bit_of_the_capability_means_privacy() -> None:
+    assert not beacon_of(f.MESH, f.configuration(), capability=0xFFEF).privacy
+
+
 def test_a_mesh_id_is_any_bytes_even_none() -> None:
     for mesh_id in (b"", b"\xff\x00 \xc3", bytes(32)):
         assert beacon_of(f.element(f.MESH_ID, mesh_id), f.configuration()).mesh_id == mesh_id
