@@ -28,6 +28,7 @@ from meshwatch.observations import (
     Observation,
     Question,
 )
+from meshwatch.paths import Paths
 from meshwatch.recording import LOST_FRAMES, Packet, Recording
 from meshwatch.rtnetlink import Rtnetlink
 from meshwatch.table import Table
@@ -63,7 +64,8 @@ class Conversation(Protocol):
 def conversations(recording: Recording) -> dict[int, list[Conversation]]:
     """The conversations with netlink that a recording is one side of, by protocol."""
     if recording.ours:
-        return {NETLINK_GENERIC: [Nl80211(recording.interfaces)], NETLINK_ROUTE: [Rtnetlink()]}
+        nl80211: list[Conversation] = [Nl80211(recording.interfaces), Paths()]
+        return {NETLINK_GENERIC: nl80211, NETLINK_ROUTE: [Rtnetlink()]}
     return {NETLINK_GENERIC: [CapturedNl80211()], NETLINK_ROUTE: [CapturedRtnetlink()]}
 
 

@@ -143,7 +143,8 @@ def captured(capture: Path) -> Iterator[bytes]:
     """The generic netlink datagrams of a capture."""
     with capture.open("rb") as file:
         for frame in CaptureFile(file):
-            if frame.linktype == LINKTYPE_NETLINK and frame.data[14:16] == b"\x00\x10":
+            linktype = frame.interface.linktype
+            if linktype == LINKTYPE_NETLINK and frame.data[14:16] == b"\x00\x10":
                 yield frame.data[16:]
 
 

@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from meshwatch.model import Change
+from meshwatch.nl80211 import Nl80211
 from meshwatch.observations import (
     BeaconSeen,
     Deaf,
@@ -18,8 +19,10 @@ from meshwatch.observations import (
     Question,
     SourceState,
 )
+from meshwatch.paths import Paths
 from meshwatch.recording import LOST_FRAMES, RADIOTAP, Packet, open_recording
 from meshwatch.replay import NETLINK_GENERIC, NETLINK_ROUTE, Player, conversations
+from meshwatch.rtnetlink import Rtnetlink
 from meshwatch.table import Table
 from tests.replay.mixed import (
     ACKNOWLEDGED,
@@ -194,6 +197,13 @@ def test_conversations_of_one_protocol_hear_the_same_and_each_other() -> None:
     assert first.heard == second.heard == [b"answer", b"request"]
     assert other.heard == [b"link"]
     assert [len(ear.hints) for ear in (first, second, other)] == [2, 2, 2]
+
+
+def test_a_recording_of_ours_has_all_our_conversations() -> None:
+    with closing(open_recording(MEETING)) as recording:
+        talk = conversations(recording)
+    assert [type(each) for each in talk[NETLINK_GENERIC]] == [Nl80211, Paths]
+    assert [type(each) for each in talk[NETLINK_ROUTE]] == [Rtnetlink]
 
 
 def test_what_the_table_asks_is_put_to_everybody() -> None:

@@ -14,6 +14,7 @@ from meshwatch import protocol
 from meshwatch.capture import CapturedNl80211, CapturedRtnetlink
 from meshwatch.model import Key, Row
 from meshwatch.nl80211 import Nl80211
+from meshwatch.paths import Paths
 from meshwatch.recording import LOSS_MARK, Packet, open_recording
 from meshwatch.replay import NETLINK_GENERIC, NETLINK_ROUTE, Conversation, Player
 from meshwatch.rtnetlink import Rtnetlink
@@ -127,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         part = original[:HEAD] + original[start : start + PACKETS]
         talk: dict[int, list[Conversation]]
         if rng.random() < 0.5:
-            talk = {NETLINK_GENERIC: [Nl80211()], NETLINK_ROUTE: [Rtnetlink()]}
+            talk = {NETLINK_GENERIC: [Nl80211(), Paths()], NETLINK_ROUTE: [Rtnetlink()]}
         else:
             talk = {NETLINK_GENERIC: [CapturedNl80211()], NETLINK_ROUTE: [CapturedRtnetlink()]}
         try:
