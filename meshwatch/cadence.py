@@ -24,6 +24,7 @@ _LEAST_TU, _MOST_TU = 10, 10_000  # what cfg80211 admits: net/wireless/nl80211.c
 _USUAL_TU = (1000, 500, 400, 300, 250, 200, 100)  # descending
 _FITS_NEEDED = 12
 _TOLERANCE = 0.12
+_COUNTED = 2  # mac80211 counts some beacons twice: those that also update the peering
 
 
 class Cadence:
@@ -88,7 +89,7 @@ class Cadence:
         for place, tu in enumerate(_USUAL_TU):
             off_ns = (distance_ns + tu * TU_NS // 2) % (tu * TU_NS) - tu * TU_NS // 2
             due = distance_ns // (tu * TU_NS) + 2
-            fits = abs(off_ns) <= tu * TU_NS * _TOLERANCE and came <= due
+            fits = abs(off_ns) <= tu * TU_NS * _TOLERANCE and came <= _COUNTED * due
             self._fits[place] = self._fits[place] + 1 if fits else 0
         for tu, fit in zip(_USUAL_TU, self._fits, strict=True):
             if fit >= _FITS_NEEDED:

@@ -16,7 +16,7 @@ from meshwatch.claims import Claims
 from meshwatch.config import Config, ConfigError, load
 from meshwatch.feed import Feed
 from meshwatch.letterbox import Letterbox
-from meshwatch.model import Change, Interface
+from meshwatch.model import Change
 from meshwatch.observations import (
     Observation,
     SourceState,
@@ -64,8 +64,6 @@ class Daemon:
         directory = Path(settings.runtime_directory)
         server = Server(self._feed, directory, self._wall.offset_ns, self._hello())
         await server.start()
-        letterbox = Letterbox(Claims(self._ifindex_of), self._claimed)
-        letterbox.start(directory)
         serving = [self._live() if playback is None else self._replay(playback)]
         bus = None
         if settings.bus != "none":
@@ -87,7 +85,6 @@ class Daemon:
             task.cancel()
         if bus is not None:
             await bus.close()
-        letterbox.close()
         await server.close()
         ended, late = await asyncio.wait(tasks, timeout=END_S)
         for task in late:
@@ -115,11 +112,14 @@ class Daemon:
             offset_ns = self._wall.offset_ns()
             path = Path(settings.record)
             tee = Tee(path, offset_ns, only, lambda why: self._note("recording", why))
+        letterbox = Letterbox(Claims(self._table.ifindex), self._claimed)
         try:
+            letterbox.start(Path(settings.runtime_directory))
             self._sources = Sources(settings, self._hand_on, tee)
             await self._sources.run()
         finally:
             self._sources = None
+            letterbox.close()
             if tee is not None:
                 tee.close()
 
@@ -142,10 +142,6 @@ class Daemon:
 
     def _claimed(self, observations: list[Observation]) -> None:
         self._hand_on(observations, self._now())
-
-    def _ifindex_of(self, name: str) -> int | None:
-        rows = (row for row in self._table.snapshot() if isinstance(row, Interface))
-        return next((row.ifindex for row in rows if row.interface == name), None)
 
     def _ticked(self) -> None:
         self._settle(self._table.tick(time.monotonic_ns()))

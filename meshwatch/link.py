@@ -62,46 +62,16 @@ class Link:
     """
 
     __slots__ = (
-        "_account",
-        "_acknowledged",
-        "_asked_look_ns",
-        "_asked_looks",
-        "_asked_probe_ns",
-        "_beacon_ns",
-        "_inactive_ms",
-        "_look_ns",
-        "_poke_ns",
-        "_pokes",
-        "_probe_open",
-        "_probing",
-        "_sides",
-        "_unanswered",
-        "_wants_look",
-        "_working",
-        "address",
-        "ask_ns",
-        "beacon",
-        "beacon_signal_dbm",
-        "candidate_ns",
-        "evidence",
-        "evidence_ns",
-        "ids",
-        "ifindex",
-        "life_ns",
-        "obstacle",
-        "patience",
-        "plink",
-        "presence",
-        "reach",
-        "reason",
-        "silence_ns",
-        "since_ns",
-        "station",
-        "traffic",
-        "wants_probe",
+        "_acknowledged", "_asked_look_ns", "_asked_looks", "_asked_probe_ns", "_beacon_ns",
+        "_inactive_ms", "_look_ns", "_poke_ns", "_pokes", "_probe_open", "_probing", "_sides",
+        "_unanswered", "_wants_look", "_working", "account", "address", "ask_ns", "beacon",
+        "beacon_signal_dbm", "candidate_ns", "evidence", "evidence_ns", "ids", "ifindex",
+        "life_ns", "obstacle", "patience", "plink", "presence", "reach", "reason", "silence_ns",
+        "since_ns", "station", "traffic", "wants_probe",
     )  # fmt: skip
 
-    def __init__(self, ifindex: int, address: str) -> None:
+    def __init__(self, ifindex: int, address: str, account: Account | None = None) -> None:
+        """``account`` is that of the probes to this address, if there were some before."""
         self.ifindex = ifindex
         self.address = address
         self.station: Station | None = None  # evidence: the kernel's station entry
@@ -123,7 +93,7 @@ class Link:
         self.reach = Reach()
         self.traffic = Traffic()
         self._sides = Sides()
-        self._account = Account(PROBE_BURST, PROBE_PERIOD_NS)
+        self.account = account or Account(PROBE_BURST, PROBE_PERIOD_NS)
         self._probing = Probing.TRY
         self._working = False  # at the last look
         self._inactive_ms = 0
@@ -219,7 +189,7 @@ class Link:
         self._asked_probe_ns, self._probe_open = now, False
         self.traffic.probed(acknowledged)
         if acknowledged:
-            self._acknowledged += 1
+            self._acknowledged += self.beacon is not None
             if self._acknowledged < _ACKNOWLEDGED_IN_VAIN:
                 self._live(now, now, hearing)
             self._wants_look = self._working and self.presence is None
@@ -238,6 +208,7 @@ class Link:
     def untapped(self) -> None:
         """There is no tap any more: what it told gets old without a word."""
         self.beacon = self.obstacle = None
+        self._acknowledged = 0
         self.patience.cadence.forget_claims()
         self._sides.established()
 
@@ -265,7 +236,7 @@ class Link:
             return
         if self.silence_ns >= self._probing_limit_ns():
             wait_ns = _PROBE_ANSWER_NS if self._probe_open else self._probe_gap_ns()
-            ready_ns = max(now, self._asked_probe_ns + wait_ns, self._account.ready_ns())
+            ready_ns = max(now, self._asked_probe_ns + wait_ns, self.account.ready_ns())
             if self.ask_ns is None or ready_ns <= self.ask_ns:
                 self.wants_probe = True
                 self.ask_ns = ready_ns
@@ -297,7 +268,7 @@ class Link:
         """What to ask, at ``ask_ns`` or later; then :meth:`plan` anew."""
         if self.wants_probe:
             self._asked_probe_ns, self._probe_open = now, True
-            self._account.spend(now)
+            self.account.spend(now)
             means.asked(now)
             return ProbeWanted(self.ifindex, self.address)
         self._asked_look_ns = now

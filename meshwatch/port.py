@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from meshwatch.account import Account
 from meshwatch.beyond import Beyond
 from meshwatch.hearing import Hearing
@@ -11,13 +13,24 @@ from meshwatch.model import Interface, Key, Neighbor, Presence, Proximity, Readi
 from meshwatch.observations import Beacon, InterfaceSeen, LinkSeen
 from meshwatch.portrait import escaped
 
-NEWS_BURST, NEWS_PERIOD_NS = 8, 10_000_000_000
+NEWS_BURST, NEWS_PERIOD_NS = 16, 10_000_000_000
 
 #: Whoever is no station of ours, on the air or beyond, is noted up to this number: anybody can
 #: send in any name.
 MOST_STRANGERS = 256
 #: A stranger is noted when a second beacon came within this time.
 STRANGE_NS = 15_000_000_000
+
+
+class Spent(NamedTuple):
+    """What a neighbor cost us."""
+
+    news: Account
+    probes: Account
+
+    def matters(self, now: int) -> bool:
+        """Somebody new would have more credit."""
+        return max(self.news.full_ns(), self.probes.full_ns()) > now
 
 
 class Entry:
@@ -35,12 +48,12 @@ class Entry:
         "row",
     )
 
-    def __init__(self, ifindex: int, address: str, account: Account) -> None:
+    def __init__(self, ifindex: int, address: str, spent: Spent | None) -> None:
         self.key = Key("neighbor", ifindex, address)
-        self.link = Link(ifindex, address)
+        self.link = Link(ifindex, address, spent.probes if spent else None)
         self.beyond: Beyond | None = None
         self.row: Neighbor | None = None
-        self.account = account  # of its news
+        self.account = spent.news if spent else Account(NEWS_BURST, NEWS_PERIOD_NS)
         self.held = False  # there is news, to be told when the account allows it
         self.pending: Readings | None = None  # newer than the row's, to be published in time
         self.paced_ns = 0  # when the row was last published
@@ -62,7 +75,7 @@ class Port:
         self.means = Means()
         self.entries: dict[str, Entry] = {}
         self.strangers_refused = 0
-        self._accounts: dict[str, Account] = {}  # of neighbors that came and went
+        self._spent: dict[str, Spent] = {}  # by neighbors that came and went
         self._met: dict[str, int] = {}  # strangers of whom one beacon was heard, oldest first
 
     def entry(self, address: str, now: int) -> Entry:
@@ -70,8 +83,8 @@ class Port:
         entry = self.entries.get(address)
         if entry is None:
             assert self.seen is not None
-            account = self._accounts.pop(address, None) or Account(NEWS_BURST, NEWS_PERIOD_NS)
-            entry = self.entries[address] = Entry(self.seen.ifindex, address, account)
+            spent = self._spent.pop(address, None)
+            entry = self.entries[address] = Entry(self.seen.ifindex, address, spent)
         return entry
 
     def stranger(self, address: str, now: int) -> Entry | None:
@@ -98,14 +111,17 @@ class Port:
         return entry or self.entry(address, now)
 
     def forget(self, address: str, now: int) -> Entry | None:
-        """Take an entry out; what its news cost is remembered for as long as it matters."""
+        """Take an entry out; what it spent is remembered for as long as it matters."""
         entry = self.entries.pop(address, None)
-        if entry is not None and entry.account.full_ns() > now:
-            if len(self._accounts) >= MOST_STRANGERS:
-                for known in [a for a, each in self._accounts.items() if each.full_ns() <= now]:
-                    del self._accounts[known]
-            if len(self._accounts) < MOST_STRANGERS:
-                self._accounts[address] = entry.account
+        if entry is None:
+            return None
+        spent = Spent(entry.account, entry.link.account)
+        if spent.matters(now):
+            if len(self._spent) >= MOST_STRANGERS:
+                for known in [a for a, each in self._spent.items() if not each.matters(now)]:
+                    del self._spent[known]
+            if len(self._spent) < MOST_STRANGERS:
+                self._spent[address] = spent
         return entry
 
     def absent(self, addresses: frozenset[str]) -> list[str]:

@@ -32,7 +32,7 @@ class Sources:
         only = frozenset(settings.interfaces) or None
         self._settings = settings
         self._hand_on = hand_on
-        self._nl80211 = Nl80211(only)
+        self._nl80211 = Nl80211(only, probes=settings.probes, measure=settings.measure)
         self._nl80211_pump = Pump(self._nl80211, self._observed, tee)
         self._rtnetlink_pump = Pump(Rtnetlink(), self._observed, tee)
         self._paths_pump = Pump(Paths(), self._observed, tee)

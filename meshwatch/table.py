@@ -6,7 +6,7 @@ done as of when it was due. So it does not matter how often somebody looks at th
 What would decide something about a neighbor is asked for (:meth:`Table.questions`); nobody has
 to answer.
 
-News of one neighbor is told at once eight times on credit, and one more every ten seconds: a
+News of one neighbor is told at once sixteen times on credit, and one more every ten seconds: a
 link that bounces is held back then, as ``bouncing``, and what is told of it when its turn comes
 is how it is at that time. Only that a neighbor is gone is never held back.
 """
@@ -206,6 +206,11 @@ class Table:
         entry = port.entries.get(key.name)
         return entry.row if entry else None
 
+    def ifindex(self, interface: str) -> int | None:
+        """The interface of this name."""
+        rows = (port.row for port in self._ports.values())
+        return next((row.ifindex for row in rows if row and row.interface == interface), None)
+
     def snapshot(self) -> tuple[Row, ...]:
         """All published rows: interfaces, sources, neighbors, each kind in a stable order."""
         ports = [port for _, port in sorted(self._ports.items())]
@@ -309,6 +314,7 @@ class Table:
         old = entry.row
         new = self._row(port, entry, now)
         if new is None:
+            entry.held = False
             if old is not None:
                 self._withdraw(port, entry, changes)
                 self._note_gate(port, old, None, now, changes)
@@ -322,11 +328,10 @@ class Table:
             if entry.pending is not None and entry.paced_ns + PACE_NS <= now:
                 self._publish_readings(entry, now, changes)
         elif self._may_tell(entry, old, new, now):
+            calmed = self._calmed(entry, now)
             entry.account.spend(now)
             entry.held = False
-            bouncing = entry.account.ready_ns() > now
-            if old is not None and old.bouncing and not self._calmed(entry, now):
-                bouncing = True
+            bouncing = entry.account.ready_ns() > now or bool(old and old.bouncing and not calmed)
             entry.row, entry.pending, entry.paced_ns = new, None, now
             if bouncing:
                 entry.row = replace(new, bouncing=True)

@@ -146,7 +146,7 @@ def decode(line: bytes | bytearray | memoryview) -> Message | None:
         raise ProtocolError(f"a line of {len(line)} bytes, more than {MAX_LINE}")
     try:
         message: Message = _decoder.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         head = _head(line)
         if head.class_ not in _CLASSES:
             return None
@@ -161,7 +161,7 @@ def decode(line: bytes | bytearray | memoryview) -> Message | None:
 def _head(line: bytes | bytearray | memoryview) -> _Head:
     try:
         return _head_decoder.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ProtocolError(f"not a line of this protocol: {error}") from error
 
 
