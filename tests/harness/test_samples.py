@@ -1,0 +1,186 @@
+"""A real kernel and a real meshwatchd: their samples are judged right, and falsified ones wrong.
+
+tests/harness/record.py made them: three radios meet on Linux 6.1, one leaves and returns, one is
+out of reach and returns, restarts while it is away, one is switched off. hwsim0 heard every
+radio; mon0 what the first one heard, so that it needs to know nothing of who is within reach.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from tools.harness.__main__ import main
+from tools.harness.air import Air
+from tools.harness.capture import read
+from tools.harness.compare import Comparison, compare
+from tools.harness.news import News
+from tools.harness.reach import Reach
+
+SAMPLE = Path(__file__).parent / "sample"
+ROOT = Path(__file__).parents[2]
+OBSERVERS = [f"02:00:00:00:{number:02x}:00" for number in range(3)]
+FIRST, SECOND, THIRD = OBSERVERS
+LOG = (SAMPLE / "news.log").read_bytes().splitlines(keepends=True)
+
+
+@pytest.fixture(scope="module")
+def everybody() -> Air:
+    return Air(read(SAMPLE / "hwsim0.pcap"), Reach.read(SAMPLE / "reach"))
+
+
+def judge(air: Air, observer: str, log: list[bytes] = LOG) -> Comparison:
+    return compare(air, News(log, observer))
+
+
+@pytest.mark.parametrize("observer", OBSERVERS)
+def test_the_table_was_right(everybody: Air, observer: str) -> None:
+    found = judge(everybody, observer)
+    assert found.excessive == []
+    assert {lane.neighbor for lane in found.lanes} == set(OBSERVERS) - {observer}
+    counted = [event.kind for event in found.events]
+    for kind, count in {"established": 3, "returned": 1, "closed": 2, "vanished": 1}.items():
+        assert counted.count(kind) >= count, kind
+
+
+def test_what_the_first_radio_heard_tells_the_same(everybody: Air) -> None:
+    """From two captures of one air, of which only one shows acknowledgements and needs reach."""
+    own = Air(read(SAMPLE / "mon0.pcap"))
+    from_all, from_own = judge(everybody, FIRST), judge(own, FIRST)
+    assert from_own.excessive == []
+    events = [[(e.neighbor, e.kind) for e in found.events] for found in (from_all, from_own)]
+    assert events[0] == events[1]
+    for one, other in zip(from_all.events, from_own.events, strict=True):
+        assert one.time_ns == pytest.approx(other.time_ns, abs=50_000_000)
+
+
+# ---- falsified on purpose -----------------------------------------------------------------------
+
+
+def falsified(
+    change: Callable[[float, dict[str, Any]], list[tuple[float, dict[str, Any]]]],
+) -> list[bytes]:
+    """The log with each line replaced by what ``change`` makes of it."""
+    lines: list[tuple[float, dict[str, Any]]] = []
+    for raw in LOG:
+        stamp, _, text = raw.partition(b" ")
+        lines += change(float(stamp), json.loads(text))
+    lines.sort(key=lambda line: line[0])
+    return [b"%.6f " % at + json.dumps(message).encode() + b"\n" for at, message in lines]
+
+
+def about(message: dict[str, Any], neighbor: str) -> bool:
+    row = message.get("neighbor", {})
+    return bool(row.get("interface") == "mesh0" and row.get("address") == neighbor)
+
+
+def test_a_dropped_removal_is_found(everybody: Air) -> None:
+    log = falsified(
+        lambda at, message: (
+            [] if message["class"] == "removed" and about(message, THIRD) else [(at, message)]
+        )
+    )
+    found = judge(everybody, FIRST, log)
+    assert [(one.neighbor, one.kind) for one in found.excessive] == [(THIRD, "vanished")]
+    assert judge(everybody, SECOND, log).excessive == []
+
+
+def test_a_ghost_is_found(everybody: Air) -> None:
+    ghost = "02:de:ad:be:ef:00"
+
+    def add(at: float, message: dict[str, Any]) -> list[tuple[float, dict[str, Any]]]:
+        lines = [(at, message)]
+        if message["class"] == "changed" and about(message, SECOND) and "was" not in message:
+            row = message["neighbor"] | {"address": ghost}
+            lines.append((at + 0.5, message | {"neighbor": row}))
+        return lines
+
+    found = judge(everybody, FIRST, falsified(add))
+    assert {(one.neighbor, one.kind) for one in found.excessive} == {(ghost, "unfounded")}
+
+
+def test_a_late_arrival_is_found(everybody: Air) -> None:
+    def delay(at: float, message: dict[str, Any]) -> list[tuple[float, dict[str, Any]]]:
+        late = message["class"] == "changed" and about(message, SECOND)
+        return [(at + 2 if late else at, message)]
+
+    found = judge(everybody, FIRST, falsified(delay))
+    assert "established" in {one.kind for one in found.excessive}
+
+
+def test_a_link_confused_with_another_is_found(everybody: Air) -> None:
+    def confuse(at: float, message: dict[str, Any]) -> list[tuple[float, dict[str, Any]]]:
+        if about(message, SECOND) and "llid" in message["neighbor"]:
+            row = message["neighbor"] | {"llid": 1}
+            return [(at, message | {"neighbor": row})]
+        return [(at, message)]
+
+    found = judge(everybody, FIRST, falsified(confuse))
+    assert {one.neighbor for one in found.excessive} == {SECOND}
+
+
+# ---- the command --------------------------------------------------------------------------------
+
+COMMAND = [str(SAMPLE / "hwsim0.pcap"), str(SAMPLE / "news.log"), "--observer", FIRST]
+REACH = ["--reach", str(SAMPLE / "reach")]
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture = tmp_path / "picture.svg"
+    assert main([*COMMAND, *REACH, "--svg", str(picture)]) == 0
+    text = capsys.readouterr().out
+    assert text.splitlines()[-1].endswith(" 0 longer than allowed: right")
+    assert "TOO LONG" not in text
+    root = ElementTree.parse(picture).getroot()
+    titles = [title.text or "" for title in root.iter("{http://www.w3.org/2000/svg}title")]
+    assert any(title.startswith("vanished: air silent, table present, quiet") for title in titles)
+
+
+def test_a_tighter_bound_is_an_error(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    picture = tmp_path / "picture.svg"
+    assert main([*COMMAND, *REACH, "--bound", "vanished=2B", "--svg", str(picture)]) == 1
+    assert "TOO LONG" in capsys.readouterr().out
+    assert "#d00000" in picture.read_text().split("longer")[-1]
+
+
+def test_without_reach_hwsim0_shows_too_much(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(COMMAND) == 1
+    assert "unfounded" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["/nowhere.pcap", *COMMAND[1:]],
+        [COMMAND[1], *COMMAND[1:]],
+        [COMMAND[0], COMMAND[0], *COMMAND[2:]],
+        [*COMMAND, "--reach", COMMAND[1]],
+    ],
+    ids=["no capture", "not a capture", "not a log", "not a reach"],
+)
+def test_bad_files(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    assert capsys.readouterr().err.startswith("harness: ")
+
+
+@pytest.mark.parametrize("wrong", [["--observer", "mesh0"], ["--bound", "sad=1"], ["--nonsense"]])
+def test_bad_arguments(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        main([*COMMAND, *wrong])
+    assert refused.value.code == 2
+    assert "error" in capsys.readouterr().err
+
+
+def test_as_a_program() -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "tools.harness", "--help"],
+        cwd=ROOT, check=True, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert "--observer" in run.stdout
