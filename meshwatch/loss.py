@@ -17,8 +17,8 @@ from math import ceil, log
 _MEMORY_SLOTS = 1024.0
 
 # What is assumed of a neighbor of whom nothing is known: one in five, as if four had been seen,
-# and of its bursts, as if four losses had been seen.
-_ASSUMED_SLOTS, _ASSUMED_LOSS, _ASSUMED_LOSSES = 4.0, 0.2, 4.0
+# and of its bursts, as if sixteen losses had been seen: one silence does not make a habit.
+_ASSUMED_SLOTS, _ASSUMED_LOSS, _ASSUMED_LOSSES = 4.0, 0.2, 16.0
 
 _TELLING_SLOTS = 16
 
@@ -39,17 +39,10 @@ class Loss:
 
     def heard_after(self, missed: int) -> None:
         """A beacon was heard, and ``missed`` ones before it were not."""
-        self._note(missed + 1, missed, missed - 1)
-
-    def sampled(self, missed: int) -> None:
-        """At any one moment, so many of the newest beacons were missing."""
-        self._note(1, min(missed, 1), int(missed > 1))
-
-    def _note(self, slots: int, missed: int, again: int) -> None:
-        self._slots += slots
+        self._slots += missed + 1
         if missed > 0:
             self._missed += missed
-            self._again += max(again, 0)
+            self._again += missed - 1
         if self._slots > _MEMORY_SLOTS:
             fading = _MEMORY_SLOTS / self._slots
             self._slots, self._missed = _MEMORY_SLOTS, self._missed * fading

@@ -36,7 +36,7 @@ class Patience:
         self._loss = Loss()
         self.late_ns = self.quiet_ns = self.departed_ns = 0
         self._due = 0
-        self._unsettled: list[int] = []
+        self._unsettled = 0  # beacons missed in the silence under way
         self.learn()
 
     @property
@@ -61,17 +61,17 @@ class Patience:
         """At a look, the last sign of life was so old; a silence counts when it has ended."""
         missed = self.missed(silence_ns)
         if missed:
-            self._unsettled = [*self._unsettled[-MOST_MISSED:], missed]
+            self._unsettled = max(missed, self._unsettled)
         else:
-            self._loss.sampled(0)
+            self._loss.heard_after(0)
             self._note(0)
 
     def returned(self, away: bool) -> None:
         """A sign of life ended a silence, which was no loss of beacons if it was ``away``."""
-        for missed in self._unsettled if not away else ():
-            self._loss.sampled(missed)
+        missed, self._unsettled = self._unsettled, 0
+        if missed and not away:
+            self._loss.heard_after(missed)
             self._note(missed)
-        self._unsettled = []
 
     def learn(self) -> None:
         """Reckon anew."""

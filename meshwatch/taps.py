@@ -124,7 +124,7 @@ class Taps:
             self._retry = loop.call_later(RETRY_S, lambda: self._follow(int(loop.time() * 1e9)))
             return f"{monitor.name}: {error.strerror or error}"
         pump = Pump(Frames(monitor), self._observed, self._tee)
+        pump.notice(self._seen.values(), now)
         pump.open([tap], tap)
         self._open[monitor.ifindex] = pump
-        pump.notice(self._seen.values(), now)
         return None

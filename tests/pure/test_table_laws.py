@@ -179,8 +179,10 @@ def test_nothing_changes_before_the_deadline_and_something_does_at_it(history: l
         if due is None:
             assert told.tick(told.now + 3600 * SECOND) == []
             return
-        assert due > told.now
-        assert told.tick(due - 1) == []
+        assert due >= told.now  # a question may be due at once
+        if due > told.now:
+            assert told.tick(due - 1) == []
+            assert told.table.questions() == []
         assert told.table.deadline() == due
         assert told.tick(due) != [] or told.table.questions()
         told.now = due

@@ -1,0 +1,385 @@
+"""Prints how soon it is known that a neighbor came, went, vanished and returned, by whom.
+
+    python -m tools.bench.presence [--kernel 6.12] [--interval 100] [--loss 0.2] [--neighbors 20]
+
+One machine, one run, side by side: radios 0 to 3 belong to those who want to know, the others to
+as many neighbors, to each of whom everything happens once: nobody walks away every minute, and
+what meshwatch spends on a neighbor is limited by the minute. Those who want to know have a radio
+each, since what one does (probing, poking) shows in the counters of its station entries.
+
+All times are CLOCK_MONOTONIC of the guest; the truth is what hwsim0, which hears every
+transmission, showed: the last Confirm, the Close, the last beacon, the first one. With loss, when
+a beacon was last received is only known to who received it: then the silence counts that the
+verdict itself names. The machine is emulated: on a real one everything but the waiting is faster.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import signal
+import statistics
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.kernel.lab import PYTHON, Daemon, Lab, until
+from tools.harness import capture
+from tools.vm.air import Air
+from tools.vm.machine import Machine
+
+ROOT = Path(__file__).resolve().parents[2]
+STAMP = ROOT / "tools/bench/guest/stamp.py"
+POLLER = ROOT / "tools/bench/guest/poller.py"
+CAPTURE = ROOT / "tools/harness/guest_capture.py"
+OBSERVERS = 4
+TU_S = 0.001024
+AS_NOBODY = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--no-new-privs")
+UNPRIVILEGED = (*AS_NOBODY, "--inh-caps=-all", "--bounding-set=-all")
+WITH_NET_RAW = (
+    *AS_NOBODY,
+    *("--inh-caps=+net_raw", "--ambient-caps=+net_raw", "--bounding-set=-all,+net_raw"),
+)  # fmt: skip
+PATIENCE_S = 30.0
+
+
+class Verdict(NamedTuple):
+    """What somebody said at a time: here, quiet, gone."""
+
+    at: float
+    word: str
+    silence_s: float | None = None  # as the verdict itself says
+
+
+class Knower(NamedTuple):
+    """Somebody who wants to know, and how to read what he said."""
+
+    name: str
+    address: str
+    said: Callable[[str], list[Verdict]]  # of this neighbor
+
+
+class Column:
+    """The delays of one knower for one kind of event."""
+
+    def __init__(self) -> None:
+        self.delays_s: list[float] = []
+        self.never = 0
+
+    def add(self, delay_s: float | None) -> None:
+        """One event; None: he did not come to know it, or how late cannot be told."""
+        if delay_s is None:
+            self.never += 1
+        else:
+            self.delays_s.append(delay_s)
+
+    def __str__(self) -> str:
+        if not self.delays_s:
+            return "never"
+        text = f"{statistics.median(self.delays_s) * 1e3:.0f}/{max(self.delays_s) * 1e3:.0f}"
+        return text + (f" ({self.never} never)" if self.never else "")
+
+
+def address(index: int) -> str:
+    """Of a radio's mesh interface."""
+    return f"02:00:00:00:{index:02x}:00"
+
+
+def news(daemon: Daemon, neighbor: str) -> list[Verdict]:
+    """What a daemon told of a neighbor."""
+    words = {"present": "here", "quiet": "quiet", "heard": "gone"}
+    said = []
+    for line in daemon.lines():
+        row = line.get("neighbor")
+        if isinstance(row, dict) and row["address"] == neighbor:
+            gone = line["class"] == "removed"
+            silence_ms = line["evidence"].get("silence_ms") if gone else None
+            silence_s = silence_ms / 1e3 if silence_ms is not None else None
+            word = "gone" if gone else words[row["presence"]]
+            said.append(Verdict(line["at"], word, silence_s))
+    return said
+
+
+def events(text: str, neighbor: str) -> list[Verdict]:
+    """What `iw event` told of a neighbor."""
+    found = re.findall(rf"([\d.]+) .*mesh3.*: (new|del) station {neighbor}", text)
+    return [Verdict(float(at), "here" if what == "new" else "gone") for at, what in found]
+
+
+def polled(text: str, neighbor: str) -> list[Verdict]:
+    """What a poller made of it."""
+    lines = (line.split() for line in text.splitlines())
+    return [Verdict(float(at), word) for at, who, word in lines if who == neighbor]
+
+
+class Bench:
+    """The guest with everybody in it."""
+
+    def __init__(self, machine: Machine, interval_tu: int, neighbors: int) -> None:
+        self.lab = Lab(machine)
+        self._machine = machine
+        self.neighbors = range(OBSERVERS, OBSERVERS + neighbors)
+        self._join = f"mesh join classroom freq 2412 beacon-interval {interval_tu}"
+        self.lab.make_meshes(OBSERVERS)
+        phys = self.lab.radios()
+        self.lab.sh(
+            f"iw phy {phys[0]} interface add mon0 type monitor; ip link set mon0 up\n"
+            "ip link set hwsim0 up; ip netns add away\n"
+            "for f in tap bare poke; do mkdir -p /run/meshwatch-$f; "
+            "chown nobody /run/meshwatch-$f; done\n"
+            + "".join(
+                f"iw dev wlan{i} del || true; iw phy {phys[i]} set netns name away\n"
+                f"ip netns exec away iw phy {phys[i]} interface add mesh{i} type mp\n"
+                f"ip netns exec away ip link set mesh{i} up\n"
+                f"echo 1 > /sys/kernel/debug/ieee80211/{phys[i]}/hwsim/group\n"
+                for i in self.neighbors
+            ),
+            timeout_s=120,
+        )
+        self._phys = phys
+        gone_ms = str(round(8 * interval_tu * TU_S * 1e3))
+        event = machine.spawn(f"iw event -t | python3 {STAMP}", log="event.log")
+        every_s = machine.spawn(["python3", str(POLLER), "mesh3", "1", gone_ms], log="p1.log")
+        every_10_s = machine.spawn(["python3", str(POLLER), "mesh3", "10", gone_ms], log="p10.log")
+        self._capture = machine.spawn(
+            ["python3", str(CAPTURE), "hwsim0", str(machine.output / "air.pcap")], log="air.log"
+        )
+        tap = Daemon(machine, "tap", "--interface", "mesh0", prefix=WITH_NET_RAW)
+        bare = Daemon(machine, "bare", "--interface", "mesh1", "--no-tap", prefix=UNPRIVILEGED)
+        poke = Daemon(machine, "poke", "--interface", "mesh2", "--no-tap", prefix=UNPRIVILEGED)
+        self._daemons = (tap, bare, poke)
+        for daemon in self._daemons:
+            daemon.await_ready()
+        self._agent = machine.spawn(
+            [*UNPRIVILEGED, PYTHON, "-m", "meshwatch.cli", "--runtime-directory",
+             poke.runtime_directory, "agent"], log="agent.log",
+        )  # fmt: skip
+        self.knowers = (
+            Knower("tap", address(0), lambda who: news(tap, who)),
+            Knower("bare", address(1), lambda who: news(bare, who)),
+            Knower("bare+poke", address(2), lambda who: news(poke, who)),
+            Knower("iw event", address(3), lambda who: events(event.output, who)),
+            Knower("poll 1 s", address(3), lambda who: polled(every_s.output, who)),
+            Knower("poll 10 s", address(3), lambda who: polled(every_10_s.output, who)),
+        )
+
+    def clock(self) -> float:
+        """CLOCK_MONOTONIC of the guest, to 10 ms."""
+        return float(self.lab.sh("cut -d' ' -f1 /proc/uptime"))
+
+    def join(self) -> None:
+        """Those who want to know join."""
+        self.lab.sh("".join(f"iw dev mesh{i} {self._join}\n" for i in range(OBSERVERS)))
+
+    def neighbor(self, index: int, command: str) -> None:
+        """A neighbor joins or leaves."""
+        what = self._join if command == "join" else "mesh leave"
+        self.lab.sh(f"ip netns exec away iw dev mesh{index} {what}")
+
+    def reach(self, index: int, group: int) -> float:
+        """A neighbor walks away, or back; since when."""
+        switch = f"/sys/kernel/debug/ieee80211/{self._phys[index]}/hwsim/group"
+        said = self.lab.sh(f"echo {group} > {switch}; read now _ </proc/uptime; echo $now")
+        return float(said)
+
+    def known(self, index: int, since: float, word: str, within_s: float) -> None:
+        """Wait until all daemons and the quick poller said this word since then."""
+        waited = (*self.knowers[:3], self.knowers[4])
+        deadline = time.monotonic() + within_s
+
+        def all_said() -> bool:
+            return time.monotonic() > deadline or all(
+                any(v.at >= since and v.word == word for v in knower.said(address(index)))
+                for knower in waited
+            )
+
+        until(all_said, within_s + 5, lambda: "")
+
+    def stop(self) -> None:
+        """End the capture, so that all of it is in the file."""
+        self._capture.kill(signal.SIGTERM)
+        self._capture.wait(30)
+
+
+class Heard(NamedTuple):
+    """What concerned the neighbors on the air, from hwsim0."""
+
+    beacons: dict[str, list[float]]
+    peering: list[tuple[float, int, str, str]]  # time, action, transmitter, receiver
+
+
+def read_air(path: Path) -> Heard:
+    """The frames of the capture that matter."""
+    beacons: dict[str, list[float]] = defaultdict(list)
+    peering = []
+    for frame in capture.read(path):
+        header = frame.mpdu
+        if len(header) < 26:
+            continue
+        receiver, transmitter = header[4:10].hex(":"), header[10:16].hex(":")
+        if header[0] == 0x80:
+            beacons[transmitter].append(frame.time_ns / 1e9)
+        elif header[0] == 0xD0 and header[24] == 15:
+            peering.append((frame.time_ns / 1e9, header[25], transmitter, receiver))
+    return Heard(beacons, peering)
+
+
+class Event(NamedTuple):
+    """Something that was done: between these times, and what somebody must say to know it."""
+
+    kind: str
+    radio: int
+    began: float
+    ended: float
+    word: str
+    moved: float = 0.0  # when the neighbor was out of reach, or back
+
+
+def truth(event: Event, air: Heard, knower: Knower) -> float | None:
+    """When it happened on the air, for this one."""
+    neighbor = address(event.radio)
+    both = {neighbor, knower.address}
+    ours = [p for p in air.peering if both == {*p[2:]} and event.began <= p[0] < event.ended]
+    beacons = air.beacons[neighbor]
+    match event.kind:
+        case "established" | "re-established":
+            confirms = [at for at, action, _, _ in ours if action == 2]
+            return confirms[-1] if confirms else None
+        case "closed":
+            closes = [at for at, action, sender, _ in ours if action == 3 and sender == neighbor]
+            return closes[0] if closes else None
+        case "vanished":
+            before = [at for at in beacons if at <= event.moved]
+            return before[-1] if before else None
+        case _:
+            after = [at for at in beacons if event.moved - 0.01 <= at < event.ended]
+            return after[0] if after else None
+
+
+def known(event: Event, knower: Knower) -> Verdict | None:
+    """What he said first."""
+    said = knower.said(address(event.radio))
+    return next((v for v in said if event.began <= v.at and v.word == event.word), None)
+
+
+def delay_s(event: Event, air: Heard, knower: Knower, loss: float) -> float | None:
+    """From the truth to his word; from what he says himself, if frames get lost on their way."""
+    verdict = known(event, knower)
+    if verdict is None:
+        return None
+    if loss:
+        return verdict.silence_s if event.kind == "vanished" else None
+    at = truth(event, air, knower)
+    return None if at is None else verdict.at - at
+
+
+def meet(bench: Bench, events: list[Event]) -> None:
+    """Every neighbor joins; then every one leaves and joins again."""
+    for index in bench.neighbors:
+        events.append(done(bench, "established", index, "here"))
+    for index in bench.neighbors:
+        events.append(done(bench, "closed", index, "gone"))
+        events.append(done(bench, "re-established", index, "here"))
+
+
+def done(bench: Bench, kind: str, index: int, word: str) -> Event:
+    """A neighbor joins or leaves."""
+    began = bench.clock() - 0.01
+    bench.neighbor(index, "join" if word == "here" else "leave")
+    bench.known(index, began, word, 10)
+    return Event(kind, index, began, bench.clock(), word)
+
+
+def vanish(
+    bench: Bench, events: list[Event], move: Callable[[int, bool], float], warm_up_s: float
+) -> None:
+    """One neighbor after the other walks away, and comes back."""
+    time.sleep(warm_up_s)  # as long as it takes to know how the neighbors usually are
+    for index in bench.neighbors:
+        began = bench.clock()
+        moved = move(index, True)
+        bench.known(index, began, "gone", PATIENCE_S)
+        ended = bench.clock()
+        events.append(Event("vanished", index, began, ended, "gone", moved))
+        moved = move(index, False)
+        bench.known(index, ended, "here", PATIENCE_S)
+        events.append(Event("returned", index, ended, bench.clock(), "here", moved))
+        time.sleep(0.37 * (index % 5))  # at another phase of the beacons each time
+
+
+def report(
+    events: list[Event],
+    air: Heard,
+    knowers: tuple[Knower, ...],
+    interval_tu: int,
+    loss: float,
+) -> None:
+    """The table: median and worst, in ms and, for the vanished, in beacon intervals."""
+    kinds = ("established", "re-established", "closed", "vanished", "returned")
+    print(f"{'median/worst, ms':<16}" + "".join(f"{knower.name:>22}" for knower in knowers))
+    for kind in kinds:
+        cells = []
+        for knower in knowers:
+            column = Column()
+            for event in events:
+                if event.kind == kind:
+                    column.add(delay_s(event, air, knower, loss))
+            text = str(column)
+            if kind == "vanished" and column.delays_s:
+                text += f" {statistics.median(column.delays_s) / (interval_tu * TU_S):.2f} B"
+            cells.append(f"{text:>22}")
+        if any(event.kind == kind for event in events):
+            print(f"{kind:<16}" + "".join(cells))
+
+
+def frames_sent(path: Path, knower: Knower) -> None:
+    """What meshwatch put on the air: link probes. (Pokes are datagrams among others.)"""
+    frames = list(capture.read(path))
+    sent = sum(f.mpdu[:1] == b"\xc8" and f.mpdu[10:16].hex(":") == knower.address for f in frames)
+    span_s = (frames[-1].time_ns - frames[0].time_ns) / 1e9 if frames else 0
+    print(f"QoS Null frames from the tap's radio: {sent} in {span_s:.0f} s")
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    arguments.add_argument("--kernel", default="6.1")
+    arguments.add_argument("--interval", type=int, default=1000, metavar="TU")
+    arguments.add_argument("--loss", type=float, default=0.0)
+    arguments.add_argument("--neighbors", type=int, default=20)
+    arguments.add_argument("--warm-up", type=float, default=60.0, metavar="S")
+    options = arguments.parse_args()
+    output = Path(tempfile.mkdtemp(prefix="meshwatch-bench-"))
+    events: list[Event] = []
+    radios = OBSERVERS + options.neighbors
+    machine = Machine(kernel=options.kernel, radios=radios, memory_mib=3072, output=output)
+    with machine, ExitStack() as stack:
+        bench = Bench(machine, options.interval, options.neighbors)
+        bench.join()
+        meet(bench, events)
+        medium = stack.enter_context(Air(machine, seed=1)) if options.loss else None
+        if medium:
+            medium.link("*", "*", loss=options.loss)
+
+        def move(index: int, away: bool) -> float:
+            if medium is None:
+                return bench.reach(index, 2 if away else 1)
+            medium.link(index, "*", loss=1.0 if away else options.loss)
+            return bench.clock()
+
+        vanish(bench, events, move, options.warm_up)
+        bench.stop()
+        air = read_air(output / "air.pcap")
+        print(
+            f"kernel {machine.release}, beacon interval {options.interval} TU, "
+            f"loss {options.loss:.0%}, {options.neighbors} neighbors"
+        )
+        report(events, air, bench.knowers, options.interval, options.loss)
+        frames_sent(output / "air.pcap", bench.knowers[0])
+
+
+if __name__ == "__main__":
+    main()
