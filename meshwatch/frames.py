@@ -135,6 +135,7 @@ class Frames:
         self.foreign = 0
         self.forged = 0
         self.unanswered = 0
+        self._trusted = False  # the driver was seen to tell that a frame was acknowledged
         self._ours: dict[int, str] = {}  # addresses of our mesh interfaces on the radio
         self.begin(0)
 
@@ -236,6 +237,7 @@ class Frames:
         ifindex = self._index_of(transmitter if outgoing else receiver)
         if ifindex is None:
             return ()
+        self._trusted |= outgoing and not frame.tx_flags & _TX_FAIL
         return (
             PeeringSeen(
                 ifindex,
@@ -256,6 +258,12 @@ class Frames:
         if self._in_flight.pop(ProbeWanted(ifindex, address), None) is None:
             return ()  # mac80211 sends QoS Null frames, too, to tell its power mode
         acknowledged = not frame.tx_flags & _TX_FAIL
+        self._trusted |= acknowledged
+        if not self._trusted:
+            # A driver that hears no acknowledgements says the same of every frame
+            # (net/mac80211/status.c, IEEE80211_TX_STAT_ACK).
+            self.unanswered += 1
+            return ()
         return (ProbeAnswered(ifindex, address, acknowledged),)
 
     def _index_of(self, address: str) -> int | None:

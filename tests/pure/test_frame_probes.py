@@ -35,8 +35,9 @@ def listening(**interfaces: str) -> Frames:
 
 
 def probing(*addresses: str) -> tuple[Frames, Turns]:
-    """Probes of MESH0 to these are sent at 0 ms."""
+    """Probes of MESH0 to these are sent at 0 ms, by a driver that tells of acknowledgements."""
     frames = listening(mesh0=OWN, mesh1=OWN1)
+    frames.receive(f.reported(f.close(B, OWN)), 0)
     turns = Turns(frames)
     for address in addresses:
         frames.notice(ProbeWanted(MESH0, address), 0)
@@ -61,6 +62,20 @@ def test_a_probe_is_answered_by_what_became_of_it(tx_flags: int, acknowledged: b
     assert turns.at(4, status) == []  # once
     assert turns.deadline_ms() is None
     assert frames.unanswered == 0
+
+
+def test_a_driver_that_never_told_of_an_acknowledgement_proves_no_absence() -> None:
+    frames = listening(mesh0=OWN)
+    turns = Turns(frames)
+    for at, tx_flags, answers in [
+        (0, f.TX_FAIL, []),
+        (10, 0, [ProbeAnswered(MESH0, A, True)]),
+        (20, f.TX_FAIL, [ProbeAnswered(MESH0, A, False)]),
+    ]:
+        frames.notice(ProbeWanted(MESH0, A), at)
+        turns.at(at)
+        assert turns.at(at + 3, f.reported(f.null(A, OWN), tx_flags)) == answers
+    assert frames.unanswered == 1
 
 
 def test_one_probe_at_a_time_to_a_neighbor() -> None:
