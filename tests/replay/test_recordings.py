@@ -27,8 +27,8 @@ REMEDY_NS = 3 * SECOND_NS
 # Losing each datagram in turn would take minutes for the long recordings.
 LOSSES = 40
 # Told of the past, which a loss does change.
-HISTORY = {"since_ns", "first_heard_ns", "reason"}
-HISTORY_OF_READINGS = {"reach"}
+HISTORY = {"since_ns", "first_heard_ns", "reason", "evidence"}
+HISTORY_OF_READINGS = {"reach", "loss_percent", "measured_ns"}
 
 
 def packets_of(path: Path) -> tuple[Recording, list[Packet]]:
