@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tools.vm import deeds
 from tools.vm.air import Air
 from tools.vm.machine import JobTimeout, Machine
 
@@ -38,9 +39,8 @@ def pair(machine: Machine) -> Callable[[], int]:
     machine.run(["radio", "mesh", "0", "1", *BEACONS], check=True)
 
     def inactive_ms() -> int:
-        dump = machine.run(["iw", "dev", "mesh0", "station", "dump"], check=True).stdout
-        fields = dict(line.strip().split(":", 1) for line in dump.splitlines() if ":\t" in line)
-        if fields.get("mesh plink", "").strip() != "ESTAB":
+        fields = station(machine, "mesh0")
+        if fields.get("mesh plink") != "ESTAB":
             return -1
         return int(fields["inactive time"].split()[0])
 
@@ -139,8 +139,91 @@ def test_medium_loses_what_it_is_told_to_lose(machine: Machine, pair: Callable[[
     eventually(lambda: "signal:  \t-30 dBm" in dump(machine))
 
 
-def dump(machine: Machine) -> str:
-    return machine.run(["iw", "dev", "mesh0", "station", "dump"], check=True).stdout
+def dump(machine: Machine, interface: str = "mesh0") -> str:
+    return machine.run(["iw", "dev", interface, "station", "dump"], check=True).stdout
+
+
+def station(machine: Machine, interface: str) -> dict[str, str]:
+    """What the kernel says of the one station there is."""
+    lines = (line.partition(":") for line in dump(machine, interface).splitlines()[1:])
+    return {key.strip(): value.strip() for key, _, value in lines}
+
+
+def address(machine: Machine, interface: str) -> str:
+    return machine.run(["cat", f"/sys/class/net/{interface}/address"], check=True).stdout.strip()
+
+
+def test_monitor_hears_beside_a_mesh(machine: Machine, pair: Callable[[], int]) -> None:
+    machine.run(["radio", "monitor", "0"], check=True)
+    frames = "cat /sys/class/net/mon0/statistics/rx_packets"
+    before = int(machine.run(frames, check=True).stdout)
+    eventually(lambda: int(machine.run(frames, check=True).stdout) > before + 4)
+    assert pair() >= 0
+    machine.run("iw dev mon0 del", check=True)
+
+
+def test_traffic_crosses_the_air(machine: Machine, pair: Callable[[], int]) -> None:
+    sent = int(station(machine, "mesh0")["tx packets"])
+    machine.run(deeds.ping("mesh0", address(machine, "mesh1"), count=3), check=True)
+    assert int(station(machine, "mesh0")["tx packets"]) >= sent + 3
+
+
+def test_signal_is_as_strong_as_asked_for(machine: Machine, pair: Callable[[], int]) -> None:
+    for signal_dbm in (-70, -30):
+        machine.run(deeds.set_signal("phy1", signal_dbm), check=True)
+        eventually(lambda: station(machine, "mesh0")["signal"] == f"{signal_dbm} dBm")  # noqa: B023
+
+
+def test_gate_is_announced_and_withdrawn(machine: Machine, pair: Callable[[], int]) -> None:
+    for announced, said in ((True, "yes"), (False, "no")):
+        machine.run(deeds.announce_gate("mesh1", announced), check=True)
+        eventually(lambda: station(machine, "mesh0")["mesh connected to gate"] == said)  # noqa: B023
+
+
+def test_radio_sleeps_and_wakes(machine: Machine, pair: Callable[[], int]) -> None:
+    for mode, said in (("deep", "DEEP SLEEP"), ("active", "ACTIVE")):
+        machine.run(deeds.set_power_mode("mesh1", mode), check=True)
+        eventually(lambda: station(machine, "mesh0")["mesh non-peer PS mode"] == said)  # noqa: B023
+
+
+def test_blocked_link_is_open_on_the_other_side(machine: Machine, pair: Callable[[], int]) -> None:
+    peer = address(machine, "mesh1")
+    machine.run(deeds.block("mesh0", peer), check=True)
+    eventually(lambda: station(machine, "mesh0")["mesh plink"] == "BLOCKED")
+    assert station(machine, "mesh1")["mesh plink"] == "ESTAB"
+    machine.run(deeds.unblock("mesh0", peer), check=True)
+    eventually(lambda: pair() >= 0)
+
+
+def test_threshold_keeps_a_weak_link_from_opening(
+    machine: Machine, pair: Callable[[], int]
+) -> None:
+    machine.run(deeds.set_rssi_threshold("mesh0", -20), check=True)
+    machine.run(f"iw dev mesh0 station del {address(machine, 'mesh1')}", check=True)
+    eventually(lambda: station(machine, "mesh0").get("mesh plink") == "LISTEN")
+    machine.run(deeds.set_rssi_threshold("mesh0", 0), check=True)
+    eventually(lambda: pair() >= 0)
+
+
+def test_scan_and_channel_switch_are_announced(machine: Machine, pair: Callable[[], int]) -> None:
+    watcher = machine.spawn(["stdbuf", "-oL", "iw", "event"])
+    eventually(lambda: machine.run(["pgrep", "-x", "iw"]).returncode == 0)
+    # The events of what is done once may go by before the watcher listens.
+    eventually(
+        lambda: (
+            machine.run(deeds.scan("mesh0", [2412, 2437])).returncode >= 0
+            and "scan finished" in watcher.output
+        )
+    )
+    for frequency_mhz in (2437, 2412):
+        machine.run(deeds.switch_channel("mesh1", frequency_mhz), check=True)
+        eventually(lambda: machine.run("iw dev").stdout.count(f"({frequency_mhz} MHz)") >= 2)  # noqa: B023
+        eventually(lambda: pair() >= 0)
+    watcher.kill(signal.SIGKILL)
+
+
+def test_ciphers_of_a_secured_mesh_are_there(machine: Machine) -> None:
+    machine.run(["modprobe", "-a", *("ccm", "cmac", "gcm", "ctr", "ghash-generic")], check=True)
 
 
 def test_laptops_are_apart_and_reach_each_other_by_radio(machine: Machine) -> None:

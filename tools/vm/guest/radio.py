@@ -12,11 +12,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tools.vm import deeds
+
 # The driver's own switches, which know every radio, whatever namespace it is in.
-SWITCHES = Path("/sys/kernel/debug/ieee80211")
+SWITCHES = Path(deeds.SWITCHES)
 COMMAND_TIMEOUT_S = 20.0
-MESH_ID = "testmesh"
-FREQUENCY_MHZ = 2412
 
 
 class RadioError(Exception):
@@ -45,6 +45,11 @@ def create_mesh(radio: str | int, interface: str, laptop: str | None = None) -> 
     call(["iw", "phy", phy(radio), "interface", "add", interface, "type", "mp"], laptop)
 
 
+def create_monitor(radio: str | int, interface: str, laptop: str | None = None) -> None:
+    """A monitor interface, up, beside whatever else the radio has."""
+    do(deeds.monitor(phy(radio), interface), laptop)
+
+
 def create_laptop(name: str, radio: str | int, interface: str = "mesh0") -> None:
     chosen = phy(radio)
     call(["ip", "netns", "add", name])
@@ -70,31 +75,30 @@ def down(interface: str, laptop: str | None = None) -> None:
 def join(
     interface: str,
     laptop: str | None = None,
-    mesh_id: str = MESH_ID,
-    frequency_mhz: int = FREQUENCY_MHZ,
+    mesh_id: str = deeds.MESH_ID,
+    frequency_mhz: int = deeds.FREQUENCY_MHZ,
     beacon_interval_tu: int | None = None,
 ) -> None:
-    words = ["iw", "dev", interface, "mesh", "join", mesh_id, "freq", str(frequency_mhz)]
-    if beacon_interval_tu is not None:
-        words += ["beacon-interval", str(beacon_interval_tu)]
-    call(words, laptop)
+    do(deeds.join(interface, mesh_id, frequency_mhz, beacon_interval_tu), laptop)
 
 
 def leave(interface: str, laptop: str | None = None) -> None:
-    call(["iw", "dev", interface, "mesh", "leave"], laptop)
+    do(deeds.leave(interface), laptop)
 
 
 def reach(radio: str | int, mask: int) -> None:
     """Two radios hear each other when their masks share a bit; 0 is out of everybody's reach."""
-    (SWITCHES / phy(radio) / "hwsim" / "group").write_text(f"{mask:#x}\n")
+    do(deeds.reach(phy(radio), mask))
 
 
 def chain(radios: Sequence[str | int]) -> None:
     """Each hears only the one before and the one after."""
-    for place, radio in enumerate(radios):
-        before = 1 << (place - 1) if place > 0 else 0
-        after = 1 << place if place < len(radios) - 1 else 0
-        reach(radio, before | after)
+    do(deeds.chain([phy(radio) for radio in radios]))
+
+
+def do(script: str, laptop: str | None = None) -> None:
+    """Run one of the deeds; what does not work ends it."""
+    call(["sh", "-ec", script], laptop)
 
 
 def call(argv: Sequence[str], laptop: str | None = None) -> str:
@@ -121,8 +125,10 @@ def parser() -> argparse.ArgumentParser:
     )
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
     mesh = argparse.ArgumentParser(add_help=False)
-    mesh.add_argument("--mesh", default=MESH_ID, metavar="ID", help=f"{MESH_ID} by default")
-    mesh.add_argument("--frequency", type=int, default=FREQUENCY_MHZ, metavar="MHZ")
+    mesh.add_argument(
+        "--mesh", default=deeds.MESH_ID, metavar="ID", help=f"{deeds.MESH_ID} by default"
+    )
+    mesh.add_argument("--frequency", type=int, default=deeds.FREQUENCY_MHZ, metavar="MHZ")
     mesh.add_argument(
         "--beacon-interval", type=int, metavar="TU", help="of 1.024 ms; 1000 if unset"
     )
@@ -137,6 +143,10 @@ def parser() -> argparse.ArgumentParser:
     create = verbs.add_parser("mesh", help="an interface on each PHY, here, joined", parents=[mesh])
     create.add_argument("phys", nargs="+", metavar="PHY", help="the interface of 2 is called mesh2")
     create.add_argument("--down", action="store_true", help="do not set it up, nor join")
+    listen = verbs.add_parser(
+        "monitor", help="a monitor interface on each PHY, beside its mesh", parents=[inside]
+    )
+    listen.add_argument("phys", nargs="+", metavar="PHY", help="the interface of 2 is called mon2")
     for name, what, parents in (
         ("up", "set an interface up", [inside]),
         ("down", "set an interface down", [inside]),
@@ -172,6 +182,9 @@ def obey(options: argparse.Namespace) -> None:
                 create_mesh(number, interface)
                 if not options.down:
                     start(interface, None, options)
+        case "monitor":
+            for number in options.phys:
+                create_monitor(number, f"mon{phys().index(phy(number))}", options.laptop)
         case "up":
             up(options.interface, options.laptop)
         case "down":
