@@ -128,6 +128,8 @@ def test_closed_and_gone() -> None:
     assert delays(in_time)[-1] == ("closed", 0.3)
     assert kinds(judge(gone, *lines, removed(25, B)))[-1] == ("vanished", True)
     assert kinds(judge(gone, lines[0], removed(18, B)))[-1] == ("closed", True)
+    last_words = air(closed(10, B, A), at(10.05, craft.beacon(B, MESH)), b_until=9.9)
+    assert ("closed", 0.3) in delays(judge(last_words, *lines))
 
 
 def test_a_link_is_told_by_its_ids() -> None:
@@ -194,6 +196,7 @@ def test_nobody_listened() -> None:
         shown(1.1, B, "present"),
         b'9.000000 {"class":"disconnected"}\n',
         snapshot(20),
+        shown(20.2, B, "heard"),
         shown(20.5, B, "present"),
     ]
     found = compare(air(), News(lines, A))
@@ -229,6 +232,8 @@ def test_neighbors_of_others_do_not_count() -> None:
         shown(2, C, "present", proximity="mesh"),
     ]
     assert not News(lines, A).views
+    moved = line(1, "interface", interface=interface(B))
+    assert not News([snapshot(0), moved, shown(2, C, "present")], A).views
 
 
 @pytest.mark.parametrize(
