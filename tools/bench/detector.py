@@ -1,9 +1,9 @@
 """Prints how soon the table tells that a neighbor vanished, and how often it is wrong about one
 that did not, in virtual time.
 
-    python -m tools.bench.detector                        about two minutes on two cores
-    python -m tools.bench.detector --form tap --interval 1000 --loss 0.2 --neighbor-days 1100
-                                                          three neighbor-years: about an hour
+    python -m tools.bench.detector                        minutes
+    python -m tools.bench.detector --form tap --interval 1000 --loss 0.2 --tries 7 \\
+        --vanishes 0 --neighbor-days 1100                 three neighbor-years: hours
 
 The mesh around the table is simulated (tools/bench/simulation), the table is the daemon's. Times
 are counted from the last sign of life, so that beacons lost before the vanish are counted too.
@@ -111,7 +111,7 @@ def main() -> None:
     parser.add_argument("--loss", action="append", choices=[str(air) for air in AIRS])
     parser.add_argument("--tries", type=int, help="of a unicast frame, the first included")
     parser.add_argument("--vanishes", type=int, default=200, help="per line (default: 200)")
-    parser.add_argument("--neighbor-days", type=float, default=1.0, help="per line (default: 1)")
+    parser.add_argument("--neighbor-days", type=float, default=0.1, help="per line (default: 0.1)")
     parser.add_argument("--neighbors", type=int, default=4, help="in one table (default: 4)")
     parser.add_argument("--poll-seconds", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=1)
