@@ -30,6 +30,14 @@ REAL_NEW_STATION = bytes.fromhex(
     "0100000004001500"
 )
 
+# From another run of it, interface 3 in a row of three: the paths to A (of one hop) and B, which
+# expire in 472 ms (number 0x40000005); a host bridged to B's interface (0x4000000A); the
+# beginning of a scan of all channels.
+REAL_PATHS, REAL_PROXIES, REAL_TRIGGER_SCAN = (
+    bytes.fromhex((Path(__file__).parent / f"{name}-6.1.hex").read_text())
+    for name in ("paths", "proxies", "scan")
+)
+
 
 def message(type_: int, payload: bytes = b"", *, flags: int = 0, seq: int = 0) -> bytes:
     """``struct nlmsghdr`` and what follows, padded."""

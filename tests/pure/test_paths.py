@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from meshwatch.model import InterfaceType, Plink
 from meshwatch.observations import (
@@ -125,6 +126,28 @@ def found(next_hop: str | None, *, active: bool = True, hop_count: int = 1, expi
         next_hop=next_hop, active=active, resolving=False, fixed=False, resolved=True,
         hop_count=hop_count, metric=418, expiry_ms=expiry_ms,
     )  # fmt: skip
+
+
+def test_real_tables_are_understood() -> None:
+    """As Linux 6.1 sent them."""
+    paths = Paths()
+    paths.notice(InterfaceSeen(3, "mesh0", InterfaceType.MESH, 0, ""), 0)
+    list(paths.receive(k.family(), 0))
+    for command, seq in ((k.GET_MPATH, 0x40000005), (k.GET_MPP, 0x4000000A)):
+        paths.sent(k.nl80211(command, k.u32(3, 3), flags=0x301, seq=seq), 0)
+    heard = k.REAL_PATHS, k.done(0x40000005), k.REAL_PROXIES, k.done(0x4000000A)
+    near = Path(
+        next_hop=A, active=True, resolving=False, fixed=False, resolved=True,
+        hop_count=1, metric=8193, expiry_ms=472, changes=1,
+    )  # fmt: skip
+    host = "a6:f9:35:fc:d8:e9"
+    assert [o for data in heard for o in paths.receive(data, 1)] == [
+        PathSeen(3, A, near),
+        PathSeen(3, B, replace(near, hop_count=2, metric=16_386)),
+        ProxySeen(3, host, B),
+        WORKS,
+        PathsSwept(3, frozenset({A, B}), frozenset({host})),
+    ]
 
 
 def test_a_path_that_leads_nowhere_yet() -> None:

@@ -24,6 +24,10 @@ def test_a_scan_begins_and_ends(end: int) -> None:
     assert turns.deadline_ms() == 1000
 
 
+def test_a_real_event_is_understood() -> None:
+    assert settled().at(100, k.REAL_TRIGGER_SCAN) == [ScanSeen(0, True)]
+
+
 def test_a_p2p_device_scans_with_the_same_radio() -> None:
     assert settled().at(100, k.scan(k.TRIGGER_SCAN, 2)) == [ScanSeen(2, True)]
 
