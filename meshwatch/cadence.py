@@ -5,11 +5,11 @@ a short interval would make its silence look long: of all that was claimed in th
 largest counts, and the neighbor's own is always among them.
 
 Without a tap, the times of the signs of life tell: beacons come at multiples of their interval
-(IEEE 802.11-2020 11.1.3.2, target beacon transmission times), traffic does not. A usual interval
-is believed when the distance was a multiple of it and no more frames came than beacons had to,
-twelve times more often than four times the times it was not, and the largest such one counts. Of
-other times, one in four fits by chance; the count of frames, because what is sent all the time is seen at multiples of
-our own interval of looking.
+(IEEE 802.11-2020 11.1.3.2, target beacon transmission times), traffic does not. An interval fits
+if the distance of two signs was a multiple of it, and if no more frames came than beacons had to:
+what is sent all the time is seen at multiples of our own interval of looking. It is believed
+after twelve fits, of which each misfit takes four away, as of other times one in four fits by
+chance; and the largest such one counts.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MINUTE_NS = 60_000_000_000
 _LEAST_TU, _MOST_TU = 10, 10_000  # what cfg80211 admits: net/wireless/nl80211.c, 10 to 10000
 _USUAL_TU = (1000, 500, 400, 300, 250, 200, 100)  # descending
 _FITS_NEEDED, _MISFIT = 12, 4
-_TOLERANCE = 0.12
+_TOLERANCE_NS = 12_000_000  # beacons are late, and the kernel counts in jiffies
 _COUNTED = 2  # mac80211 counts some beacons twice: those that also update the peering
 
 
@@ -89,7 +89,7 @@ class Cadence:
         for place, tu in enumerate(_USUAL_TU):
             off_ns = (distance_ns + tu * TU_NS // 2) % (tu * TU_NS) - tu * TU_NS // 2
             due = distance_ns // (tu * TU_NS) + 2
-            fits = abs(off_ns) <= tu * TU_NS * _TOLERANCE and came <= _COUNTED * due
+            fits = abs(off_ns) <= _TOLERANCE_NS and came <= _COUNTED * due
             fit = self._fits[place] + (1 if fits else -_MISFIT)
             self._fits[place] = min(max(fit, 0), 2 * _FITS_NEEDED)
         for tu, fit in zip(_USUAL_TU, self._fits, strict=True):

@@ -1,0 +1,309 @@
+"""A neighbor that a tap hears: what its beacons, probes and pokes make of it, at literal times."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from meshwatch.model import (
+    Evidence,
+    InterfaceType,
+    Key,
+    Neighbor,
+    OneSided,
+    Plink,
+    PowerMode,
+    Presence,
+    Proof,
+    Reason,
+)
+from meshwatch.observations import (
+    Beacon,
+    BeaconSeen,
+    InterfaceSeen,
+    LookWanted,
+    Poked,
+    ProbeAnswered,
+    ProbeWanted,
+    Question,
+    ScanSeen,
+    SourceState,
+    StationSeen,
+)
+from meshwatch.port import MOST_STRANGERS
+from tests.pure.scenarios import MESH0, MS, PEER, SECOND, Story, station
+
+OWN = "02:00:00:00:00:00"
+BEACON = Beacon(
+    interval_tu=1000, mesh_id=b"classroom", path_protocol=1, path_metric=1, congestion_control=0,
+    synchronization=1, authentication=0, peers=1, gate=False, authentication_server=False,
+    accepting=True, forwarding=True, privacy=False, signal_dbm=-40,
+)  # fmt: skip
+EVERY_S = 1.024
+
+
+class Air(Story):
+    """A story with a tap: PEER's beacons come, and questions are collected."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last_s = 0.0
+        self.now_s = 0.0
+        self.asked: list[tuple[float, Question]] = []
+
+    def beacon(self, at: float, beacon: Beacon = BEACON, address: str = PEER) -> list[str]:
+        self.wait(at)
+        self.last_s = at if address == PEER else self.last_s
+        return self.at(at, BeaconSeen(MESH0, address, round(at * 1000) * MS, beacon))
+
+    def wait(self, until: float) -> list[str]:
+        """Time passes; whatever is due is done, and looks are answered as the kernel would."""
+        news: list[str] = []
+        while (due := self.table.deadline()) is not None and due <= until * SECOND:
+            self.now_s = max(self.now_s, due / SECOND)
+            news += self.at(self.now_s)
+            for question in self.table.questions():
+                self.asked.append((round(self.now_s - self.last_s, 3), question))
+                if isinstance(question, LookWanted):
+                    news += self.look(self.now_s)
+        self.now_s = until
+        return news
+
+    def look(self, at: float, plink: Plink = Plink.ESTAB, **fields: int) -> list[str]:
+        linked = {"llid": 1, "plid": 2} if plink is Plink.ESTAB else {}
+        seen = station(plink, inactive_ms=round((at - self.last_s) * 1000), **linked, **fields)
+        return self.at(at, StationSeen(MESH0, PEER, seen))
+
+    def met(self, seconds: int = 60) -> float:
+        """A good neighbor for so long; when its last beacon came."""
+        self.beacon(1)
+        self.beacon(2.024)
+        self.look(2.03)
+        for number in range(1, seconds):
+            self.beacon(2.024 + number * EVERY_S)
+        return self.last_s
+
+    def refused(self, times: int) -> list[str]:
+        """Probes, as long as they are wanted, are not acknowledged."""
+        news = []
+        for _ in range(times):
+            while not any(isinstance(q, ProbeWanted) for _, q in self.asked):
+                due = self.table.deadline()
+                assert due is not None
+                news += self.wait(due / SECOND)
+            self.asked = []
+            news += self.at(self.now_s + 0.005, ProbeAnswered(MESH0, PEER, False))
+            self.now_s += 0.005
+        return news
+
+
+def test_a_neighbor_on_the_air_is_heard_at_its_second_beacon() -> None:
+    air = Air()
+    assert air.beacon(1) == []
+    assert air.beacon(2.024) == ["heard candidate"]
+    assert air.peer.evidence == Evidence(proof=Proof.BEACON)
+    assert air.look(2.03) == ["present established"]
+    assert air.peer.readings.signal_dbm == -40
+    assert (air.peer.mesh_id, air.peer.security, air.peer.accepting) == ("classroom", "open", True)
+
+
+def test_frames_alone_make_nobody_present() -> None:
+    air = Air()
+    for number in range(1, 100):
+        air.beacon(number * EVERY_S)
+        air.at(air.last_s, ProbeAnswered(MESH0, PEER, True))
+    assert air.peer.presence is Presence.HEARD
+
+
+def test_a_good_link_is_not_probed() -> None:
+    air = Air()
+    air.met(600)
+    assert [q for _, q in air.asked if isinstance(q, ProbeWanted)] == []
+
+
+def test_three_probes_unanswered_are_a_departure() -> None:
+    air = Air()
+    last_s = air.met()
+    assert air.refused(2) == []
+    assert air.refused(1) == ["removed silent"]
+    assert air.now_s - last_s < 1.5 * EVERY_S + 0.1
+
+
+def test_an_acknowledged_probe_is_life() -> None:
+    air = Air()
+    last_s = air.met()
+    assert air.refused(1) == []
+    air.wait(air.now_s + 0.1)
+    assert isinstance(air.asked[-1][1], ProbeWanted)
+    air.at(air.now_s, ProbeAnswered(MESH0, PEER, True))
+    assert air.wait(last_s + 2.2) == []
+
+
+def test_who_acknowledges_and_sends_no_beacons_has_left_the_mesh() -> None:
+    air = Air()
+    air.met()
+    news: list[str] = []
+    for _ in range(400):
+        news += air.wait(air.now_s + 1)
+        if any(isinstance(question, ProbeWanted) for _, question in air.asked):
+            air.asked = []
+            air.last_s = air.now_s  # the kernel, too, takes an acknowledgement for life
+            news += air.at(air.now_s, ProbeAnswered(MESH0, PEER, True))
+    assert news == ["removed silent"]
+
+
+def test_a_sleeping_radio_is_not_probed() -> None:
+    air = Air()
+    air.met()
+    air.look(air.last_s, peer_pm=int(PowerMode.DEEP_SLEEP))
+    air.asked = []
+    assert air.wait(air.last_s + 6 * EVERY_S) in ([], ["quiet silent"])
+    assert [q for _, q in air.asked if isinstance(q, ProbeWanted)] == []
+
+
+def test_who_is_back_is_looked_at_first() -> None:
+    air = Air()
+    air.met()
+    air.refused(3)
+    back_s = air.now_s + 20
+    assert air.beacon(back_s) == []
+    assert air.table.questions() == []
+    assert air.wait(back_s) == ["present returned"]
+
+
+def test_who_restarted_while_away_is_not_back_before_it_has_peers() -> None:
+    air = Air()
+    air.met()
+    air.refused(3)
+    back_s = air.now_s + 20
+    air.beacon(back_s, replace(BEACON, peers=0))
+    assert air.wait(back_s) == ["heard peering"]
+    anew = station(Plink.ESTAB, inactive_ms=0, llid=3, plid=4)
+    air.at(back_s + 1, StationSeen(MESH0, PEER, anew))
+    assert air.peer.presence is Presence.PRESENT
+
+
+def test_our_scan_is_no_silence() -> None:
+    air = Air()
+    air.met()
+    air.at(air.last_s + 0.5, ScanSeen(0, True))
+    assert air.wait(air.last_s + 20) == []
+    air.at(air.last_s + 20, ScanSeen(0, False))
+    assert air.look(air.last_s + 20.1) == []
+
+
+def test_pokes_without_effect_are_a_departure() -> None:
+    air = Air()
+    for second in range(1, 200):
+        air.last_s = second
+        air.look(second)
+    news: list[str] = []
+    while "quiet silent" not in news:
+        news += air.look(air.now_s + 1) if air.now_s else air.look(air.last_s + 1)
+        air.now_s = max(air.now_s + 1, air.last_s + 1)
+    for _ in range(3):
+        air.now_s += 0.05
+        news += air.at(air.now_s, Poked(MESH0, PEER))
+    news += air.wait(air.now_s + 0.2)
+    assert news == ["quiet silent", "removed silent"]
+    assert air.now_s - air.last_s < 5 * EVERY_S
+
+
+@pytest.mark.parametrize(
+    ("beacon", "reason"),
+    [
+        (replace(BEACON, mesh_id=b"other"), Reason.OTHER_MESH),
+        (replace(BEACON, authentication=1), Reason.SECURITY),
+        (replace(BEACON, path_metric=255), Reason.INCOMPATIBLE),
+        (replace(BEACON, accepting=False), Reason.FULL),
+        (BEACON, Reason.CANDIDATE),
+    ],
+)
+def test_why_a_neighbor_cannot_peer(beacon: Beacon, reason: Reason) -> None:
+    air = Air()
+    air.beacon(0.5, BEACON, OWN)
+    air.beacon(1, beacon)
+    air.beacon(2.024, beacon)
+    assert (air.peer.presence, air.peer.reason) == (Presence.HEARD, reason)
+
+
+def test_a_mesh_id_is_shown_as_it_can_be() -> None:
+    air = Air()
+    for at in (1, 2.024):
+        air.beacon(at, replace(BEACON, mesh_id=b"\x1b[2J\xff\xc3\xa4"))
+    assert air.peer.mesh_id == "\\x1b[2J\\xffä"
+
+
+def test_a_neighbor_that_counts_no_peer_has_not_our_link() -> None:
+    air = Air()
+    air.met()
+    alone = replace(BEACON, peers=0)
+    air.beacon(air.last_s + EVERY_S, alone)
+    assert air.peer.one_sided is None
+    air.beacon(air.last_s + EVERY_S, alone)
+    assert air.peer.one_sided is OneSided.OURS
+    air.beacon(air.last_s + EVERY_S)
+    assert air.peer.one_sided is None
+
+
+def test_a_neighbor_that_still_counts_us_has_the_link_that_we_lost() -> None:
+    air = Air()
+    air.met()
+    air.look(air.last_s + 0.1, Plink.BLOCKED)
+    for _ in range(2):
+        air.beacon(air.last_s + EVERY_S)
+        assert air.peer.one_sided is None
+    air.beacon(air.last_s + EVERY_S)
+    assert air.peer.one_sided is OneSided.THEIRS
+    air.beacon(air.last_s + EVERY_S, replace(BEACON, peers=0))
+    assert air.peer.one_sided is None
+
+
+def test_without_the_tap_nothing_it_told_remains() -> None:
+    air = Air()
+    air.beacon(0.5, BEACON, OWN)
+    air.met()
+    air.at(air.last_s, SourceState("frames", "mon0 is down"))
+    assert (air.peer.mesh_id, air.peer.readings.peers) == (None, None)
+    row = air.table.row(Key("interface", MESH0, ""))
+    assert getattr(row, "mesh_id", "") is None
+
+
+def test_strangers_are_bounded() -> None:
+    air = Air()
+    for number in range(4 * MOST_STRANGERS):
+        address = f"06:00:00:00:{number >> 8:02x}:{number & 255:02x}"
+        air.beacon(1 + number / 1e4, BEACON, address)
+        air.beacon(1 + number / 1e4, BEACON, address)
+    rows = [row for row in air.table.snapshot() if isinstance(row, Neighbor)]
+    assert len(rows) == MOST_STRANGERS
+
+
+def test_strangers_of_one_beacon_each_are_nobody() -> None:
+    air = Air()
+    for number in range(3000):
+        air.beacon(1 + number / 1e4, BEACON, f"06:00:00:00:{number >> 8:02x}:{number & 255:02x}")
+    assert [row for row in air.table.snapshot() if isinstance(row, Neighbor)] == []
+
+
+def test_forged_short_intervals_do_not_make_a_neighbor_depart_sooner() -> None:
+    air = Air()
+    last_s = air.met()
+    for number in range(50):
+        forged = BeaconSeen(
+            MESH0, PEER, round((last_s + number / 100) * 1000) * MS, replace(BEACON, interval_tu=10)
+        )
+        air.at(last_s + number / 100, forged)
+    air.last_s = last_s + 0.49
+    air.now_s = last_s + 0.49
+    assert air.wait(air.last_s + 0.9 * EVERY_S) == []
+    assert air.asked == []
+
+
+def test_another_radio_of_ours_is_not_touched_by_a_scan() -> None:
+    air = Air()
+    air.met()
+    air.at(air.last_s, InterfaceSeen(7, "mesh1", InterfaceType.MESH, 1, "02:00:00:00:09:00"))
+    air.at(air.last_s, ScanSeen(1, True))
+    air.wait(air.last_s + 1.4)
+    assert any(isinstance(question, LookWanted | ProbeWanted) for _, question in air.asked)
