@@ -28,14 +28,6 @@ _INACTIVE = int(StationField.INACTIVE_MS)
 _FAILED = int(StationField.TX_FAILED)
 
 
-class Described(NamedTuple):
-    """What an answer that came at ``heard_ns`` to a question of ``asked_ns`` said of a station."""
-
-    station: Station
-    asked_ns: int
-    heard_ns: int
-
-
 class _Sent(NamedTuple):
     now: int
     life_ns: int  # the last sign of life before
@@ -48,6 +40,11 @@ class Probes:
     def __init__(self) -> None:
         self._wanted: set[str] = set()
         self._sent: dict[str, _Sent] = {}
+
+    @property
+    def any(self) -> bool:
+        """There is one."""
+        return bool(self._wanted or self._sent)
 
     def want(self, address: str, now: int) -> bool:
         """Whether to look at this station, and then to send a frame, because of this wish."""
@@ -64,21 +61,21 @@ class Probes:
         self._wanted.remove(address)
         return True
 
-    def sent(self, address: str, before: Described | None, now: int) -> None:
-        """A frame was sent to the station, last described like this."""
+    def sent(self, address: str, before: Station | None, heard_ns: int, now: int) -> None:
+        """A frame was sent to the station, last described like this at ``heard_ns``."""
         life_ns, tx_failed = now, None
-        if before and before.station.present & _INACTIVE:
-            life_ns = before.heard_ns - before.station.inactive_ms * MS_NS
-        if before and before.station.present & _FAILED:
-            tx_failed = before.station.tx_failed
+        if before and before.present & _INACTIVE:
+            life_ns = heard_ns - before.inactive_ms * MS_NS
+        if before and before.present & _FAILED:
+            tx_failed = before.tx_failed
         self._sent[address] = _Sent(now, life_ns, tx_failed)
 
-    def answered(self, address: str, described: Described) -> bool | None:
-        """A look showed this station: whether it acknowledged the frame, if that is news."""
+    def answered(self, address: str, station: Station, asked_ns: int, heard_ns: int) -> bool | None:
+        """Asked at ``asked_ns``, this was heard of the station at ``heard_ns``: whether it
+        acknowledged the frame, if that is news."""
         sent = self._sent.get(address)
         if sent is None:
             return None
-        station, asked_ns, heard_ns = described
         answer: bool | None = None
         if heard_ns - sent.now <= ANSWER_NS:
             inactive_ns = station.inactive_ms * MS_NS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from meshwatch import measuring, probes
@@ -14,10 +15,11 @@ from meshwatch.observations import (
     InterfaceSeen,
     Observation,
     ProbeAnswered,
+    Station,
     StationSeen,
 )
 from meshwatch.pace import Pace, Spells
-from meshwatch.probes import Described, Probes
+from meshwatch.probes import Probes
 
 Queue = dict[Look, None]  # in order, each once
 
@@ -42,7 +44,8 @@ class Watched:
         self._allowed = allowed
         self._probes = Probes()
         self._measuring = Measuring()
-        self._stations: dict[str, Described] = {}  # last
+        # As last described; a probe is judged by when that was asked, and answered.
+        self._stations: dict[str, tuple[Station, int, int]] = {}
 
     def due(self) -> int | None:
         """When ``wake`` has something to do."""
@@ -69,23 +72,21 @@ class Watched:
         if may and self._probes.want(address, now):
             self.glances.want(address, now)
 
-    def described(self, found: StationSeen, asked_ns: int, now: int) -> list[Observation]:
+    def described(self, found: StationSeen, asked_ns: int, now: int) -> Iterable[Observation]:
         """A look, begun at ``asked_ns``, showed this station; what follows from it."""
         address, station = found.address, found.station
-        described = self._stations[address] = Described(station, asked_ns, now)
+        self._stations[address] = station, asked_ns, now
         if self.spells.begins(address, station, now):
             self.pace.quicken(now)
         if self._allowed.measure:
             self._measuring.looked(address, station, now)
-        if self._probes.ready(address) and self._allowed.probes:
-            self._ready[Look(found.ifindex, address, probes.FRAME_BYTES)] = None
-        answer = self._probes.answered(address, described)
-        return [] if answer is None else [ProbeAnswered(found.ifindex, address, answer)]
+        return self._judge_probe(address) if self._probes.any else ()
 
     def sent_frame(self, look: Look, now: int) -> None:
         """A frame was sent to a station; one of those that measure is not waited for."""
         if look.frame_bytes < measuring.FRAME_BYTES:
-            self._probes.sent(look.address, self._stations.get(look.address), now)
+            station, _, heard_ns = self._stations.get(look.address, (None, 0, now))
+            self._probes.sent(look.address, station, heard_ns, now)
             self.glances.want(look.address, now, probes.LOOKS_NS)
 
     def refused(self, look: Look, error: int, now: int) -> None:
@@ -104,3 +105,9 @@ class Watched:
         self._measuring.keep(addresses)
         for address in self._stations.keys() - addresses:
             del self._stations[address]
+
+    def _judge_probe(self, address: str) -> Iterable[Observation]:
+        if self._probes.ready(address) and self._allowed.probes:
+            self._ready[Look(self.seen.ifindex, address, probes.FRAME_BYTES)] = None
+        answer = self._probes.answered(address, *self._stations[address])
+        return () if answer is None else (ProbeAnswered(self.seen.ifindex, address, answer),)

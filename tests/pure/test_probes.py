@@ -9,7 +9,7 @@ import pytest
 from meshwatch import codec
 from meshwatch.nl80211 import Nl80211
 from meshwatch.observations import Observation, ProbeAnswered, ProbeWanted, SourceState, Station
-from meshwatch.probes import Described, Probes
+from meshwatch.probes import Probes
 from meshwatch.records import Kind, decode
 from tests.pure import kernel_bytes as k
 from tests.pure.kernel_bytes import MESH0, A, B
@@ -175,14 +175,12 @@ def test_in_a_replay_the_recorded_frame_is_what_was_sent() -> None:
 # ---- what entries say ---------------------------------------------------------------------------
 
 
-def described(
-    asked_ms: float, heard_ms: float, inactive_ms: int, tx_failed: int | None = None
-) -> Described:
+def entry(inactive_ms: int, tx_failed: int | None = None) -> Station:
     more = {} if tx_failed is None else {k.TX_FAILED: tx_failed}
     data = k.station(A, seq=1, inactive_ms=inactive_ms, more=more)
     (message,) = decode(data, k.FAMILY)
     assert isinstance(message.body, Station)
-    return Described(message.body, round(asked_ms * MS), round(heard_ms * MS))
+    return message.body
 
 
 @pytest.mark.parametrize(
@@ -197,21 +195,21 @@ def described(
 )
 def test_an_acknowledgement_at_once_is_one(inactive_ms: int, answer: bool | None) -> None:
     probes = Probes()
-    probes.sent(A, described(99, 100, 900), 100 * MS)
-    assert probes.answered(A, described(130, 130, inactive_ms)) is answer
-    assert probes.answered(A, described(131, 131, 0)) is (None if answer else True)
+    probes.sent(A, entry(900), 100 * MS, 100 * MS)
+    assert probes.answered(A, entry(inactive_ms), 130 * MS, 130 * MS) is answer
+    assert probes.answered(A, entry(0), 131 * MS, 131 * MS) is (None if answer else True)
 
 
 def test_a_slow_answer_is_no_sign_of_life() -> None:
     """It was true when the kernel gave it, which may have been when it was asked."""
     probes = Probes()
-    probes.sent(A, described(100, 100, 20), 100 * MS)
-    assert probes.answered(A, described(130, 190, 50)) is None
+    probes.sent(A, entry(20), 100 * MS, 100 * MS)
+    assert probes.answered(A, entry(50), 130 * MS, 190 * MS) is None
 
 
 def test_an_entry_that_counts_no_failures_can_only_say_yes() -> None:
-    for before in (None, described(0, 0, 900)):
+    for before in (None, entry(900)):
         probes = Probes()
-        probes.sent(A, before, 0)
-        assert probes.answered(A, described(60, 60, 960, tx_failed=9)) is None
-        assert probes.answered(A, described(61, 61, 5)) is True
+        probes.sent(A, before, 0, 0)
+        assert probes.answered(A, entry(960, tx_failed=9), 60 * MS, 60 * MS) is None
+        assert probes.answered(A, entry(5), 61 * MS, 61 * MS) is True
