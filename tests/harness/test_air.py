@@ -229,6 +229,11 @@ def test_who_is_no_mesh_station_is_absent() -> None:
     assert {state for _, state in states(air, A, C)} == {State.ABSENT}
 
 
+def test_nobody_is_a_group() -> None:
+    group = "03:00:00:00:00:00"
+    assert group not in Air([*linked(), at(2, craft.beacon(group, MESH))]).stations
+
+
 def test_what_is_out_of_reach_is_not_heard() -> None:
     frames = [*linked(), *beacons(B, 1.1, 20), *beacons(A, 1.1, 20)]
     reach = Reach(f"5.0 {B} 2\n15.0 {B} 1\n")

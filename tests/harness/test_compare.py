@@ -163,6 +163,16 @@ def test_a_false_departure() -> None:
     assert not generous.excessive
 
 
+def test_ahead_of_the_air() -> None:
+    """The observer's kernel tells of its own Close before that is sent."""
+    leaving = air(closed(10, A, B))
+    early = judge(leaving, shown(1.1, B, "present"), removed(9.97, B))
+    assert kinds(early)[-1] == ("ahead", False)
+    prophetic = judge(leaving, shown(1.1, B, "present"), removed(9, B))
+    assert kinds(prophetic)[-1] == ("ahead", True)
+    assert kinds(judge(air(), shown(1.1, B, "present"), removed(35, B)))[-1] == ("unfounded", True)
+
+
 def test_a_false_doubt() -> None:
     found = judge(air(), shown(1.1, B, "present"), shown(20, B, "quiet"), shown(20.2, B, "present"))
     assert kinds(found)[-1] == ("unfounded", True)

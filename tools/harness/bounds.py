@@ -38,13 +38,15 @@ class Bound:
 class Bounds:
     """One bound for each kind of disagreement.
 
-    ``unfounded``: the table changed although nothing on the air had.
+    ``ahead``: the table changed before the air did. ``unfounded``: the table changed although
+    nothing on the air had, and the air did not follow.
     """
 
     established: Bound = Bound(0, 1.5)
     returned: Bound = Bound(0, 1.5)
     closed: Bound = Bound(0, 1.5)
     vanished: Bound = Bound(8, 1.5)
+    ahead: Bound = Bound(0, 0.1)
     unfounded: Bound = Bound(0, 0)
 
     def with_(self, setting: str) -> Bounds:

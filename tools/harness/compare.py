@@ -8,7 +8,8 @@ A table agrees with the air about a neighbor when it shows
 
 Everything else is a disagreement. It has a cause, from which it may last for the bound of its
 kind: a link was established, or returned from silence; it was closed; the neighbor vanished. A
-disagreement without a cause on the air is unfounded.
+disagreement without a cause on the air is unfounded, or ahead if the air then follows the table:
+a kernel tells of what it does before the frame that does it has left the radio.
 """
 
 from __future__ import annotations
@@ -171,7 +172,7 @@ def _disagreements(
         if agrees(spell, view):
             agreed_in = spell
             if running is not None:
-                yield running
+                yield _ended(running, piece, bounds)
             running = None
             continue
         kind, cause_ns = _cause(spell, view, agreed_in is spell)
@@ -196,6 +197,14 @@ def _disagreements(
         )
     if running is not None:
         yield running
+
+
+def _ended(running: Disagreement, next_: _Piece, bounds: Bounds) -> Disagreement:
+    """The disagreement that the next piece ends: by a change of the air if that begins there."""
+    if running.kind != "unfounded" or next_.first or next_.spell.begin_ns < next_.begin_ns:
+        return running
+    bound_ns = bounds.ns("ahead", next_.spell.interval_ns)
+    return running._replace(kind="ahead", deadline_ns=running.begin_ns + bound_ns)
 
 
 def _cause(spell: Spell, view: View, agreed: bool) -> tuple[str, int | None]:

@@ -57,7 +57,7 @@ class Said(NamedTuple):
 
 
 def dissect(frame: Frame) -> Said | None:
-    """What the frame says; None if it is none of 802.11 or too short to have a receiver.
+    """What the frame says; None if it is none of 802.11, too short, or from a group address.
 
     A body that is malformed is no body: its sender is on the air all the same.
     """
@@ -69,6 +69,8 @@ def dissect(frame: Frame) -> Said | None:
     if kind == _CONTROL and subtype not in _WITH_SENDER:
         return Said(frame.time_ns, None, receiver, subtype == _ACK)
     if len(mpdu) < 16 or kind not in {_MANAGEMENT, _CONTROL, _DATA}:
+        return None
+    if mpdu[10] & 1:  # nobody is a group
         return None
     sender = mpdu[10:16].hex(":")
     body: Beacon | Peering | None = None
