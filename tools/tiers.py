@@ -37,6 +37,7 @@ TEST = (
     Tier("c", (*PYTEST, "tests/c")),
     Tier("pure", (*PYTEST, "tests/pure")),
     Tier("replay", (*PYTEST, "tests/replay")),
+    Tier("harness", (*PYTEST, "tests/harness")),
     Tier("bus", (*PYTEST, "tests/bus")),
     Tier("socket", (*PYTEST, "tests/socket")),
     Tier("process", (*PYTEST, "tests/process")),

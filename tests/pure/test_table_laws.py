@@ -174,6 +174,7 @@ def test_ticking_more_often_changes_nothing(history: list[Step]) -> None:
 @given(HISTORIES)
 def test_nothing_changes_before_the_deadline_and_something_does_at_it(history: list[Step]) -> None:
     told = Told(history)
+    told.table.questions()
     for _ in range(20):
         due = told.table.deadline()
         if due is None:
