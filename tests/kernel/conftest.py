@@ -14,6 +14,26 @@ from tools.vm.machine import Machine
 RADIOS = 4
 
 
+def privileged(*capabilities: str) -> tuple[str, ...]:
+    """The words that start a program as nobody, with these capabilities and no way to others."""
+    kept = ",".join(["-all", *(f"+{name}" for name in capabilities)])
+    return (
+        "setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--no-new-privs",
+        f"--inh-caps={kept}", f"--ambient-caps={kept}", f"--bounding-set={kept}",
+    )  # fmt: skip
+
+
+# The forms in which a meshwatchd may run: nothing but what anybody may see, frames of a monitor
+# interface, too, or paths and link probes through the kernel.
+BARE = privileged()
+TAP = privileged("net_raw")
+PATHS = privileged("net_admin")
+UNPRIVILEGED = BARE
+# Where each is judged. A probe shows in the station entry, which is everybody's: two of them on
+# one interface would know more together than each alone.
+VANTAGE = {"bare": "mesh2", "tap": "mesh0", "paths": "mesh1"}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Everything in this directory needs a booted kernel, and time."""
     for item in items:
@@ -30,27 +50,42 @@ def kernel() -> str:
 
 @pytest.fixture(scope="session")
 def lab(kernel: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """Four radios as mesh0 to mesh3, up but not joined."""
+    """Four radios as mesh0 to mesh3, up but not joined; the first with a monitor interface."""
     output = tmp_path_factory.mktemp("guest")
     with Machine(kernel=kernel, radios=RADIOS, output=output) as machine:
         lab = Lab(machine)
-        lab.make_meshes(RADIOS)
+        lab.make_meshes(RADIOS, monitors=[0])
         yield lab
 
 
 @pytest.fixture(scope="session")
-def daemon(lab: Lab) -> Iterator[Daemon]:
-    """One meshwatchd without any privilege, watching all of them, serving every scenario."""
-    lab.sh("mkdir -p /run/meshwatch-main; chown nobody /run/meshwatch-main")
-    daemon = Daemon(lab.machine, "main", prefix=UNPRIVILEGED)
-    daemon.await_ready()
-    yield daemon
-    assert daemon.stop() == 0
+def daemons(lab: Lab) -> Iterator[dict[str, Daemon]]:
+    """A meshwatchd of each form, serving every scenario; the first one watches all radios."""
+    forms = {
+        "bare": (BARE, frozenset[str]()),
+        "tap": (TAP, frozenset({VANTAGE["tap"]})),
+        "paths": (PATHS, frozenset({VANTAGE["paths"]})),
+    }
+    lab.sh("".join(f"install -d -o nobody /run/meshwatch-{name}\n" for name in forms))
+    daemons = {
+        name: Daemon(lab.machine, name, prefix=prefix, socket="live.sock", interfaces=interfaces)
+        for name, (prefix, interfaces) in forms.items()
+    }
+    for daemon in daemons.values():
+        daemon.await_ready()
+    yield daemons
+    assert {name: daemon.stop() for name, daemon in daemons.items()} == dict.fromkeys(forms, 0)
+
+
+@pytest.fixture(scope="session")
+def daemon(daemons: dict[str, Daemon]) -> Daemon:
+    """The one without any privilege."""
+    return daemons["bare"]
 
 
 @pytest.fixture
-def met(lab: Lab, daemon: Daemon) -> Lab:
-    """All four have met and the daemon agrees."""
+def met(lab: Lab, daemons: dict[str, Daemon]) -> Lab:
+    """All four have met and the daemons agree."""
     lab.sh(
         "for i in 0 1 2 3; do\n"
         "ip link set mesh$i up\n"
@@ -60,11 +95,6 @@ def met(lab: Lab, daemon: Daemon) -> Lab:
     for index in range(RADIOS):
         lab.reach(index, 1)
     lab.await_links(12)
-    lab.settle(daemon, 15, "before the scenario")
+    for name, daemon in daemons.items():
+        lab.settle(daemon, 15, f"{name}, before the scenario")
     return lab
-
-
-UNPRIVILEGED = (
-    "setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--no-new-privs",
-    "--inh-caps=-all", "--bounding-set=-all",
-)  # fmt: skip

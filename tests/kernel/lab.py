@@ -7,11 +7,12 @@ import re
 import shlex
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tools.vm import deeds
 from tools.vm.machine import Machine, Process
 
 ROOT = Path(__file__).parents[2]
@@ -22,9 +23,12 @@ FOLLOW = Path(__file__).parent / "follow.py"
 START_S = 180.0
 POLL_S = 1.0
 LOOK_AGAIN_S = 0.2
-# Beacons come every 1.024 s; a neighbor is quiet after 3.5 and gone after 8 of them.
-FRESH_MS = 2500
-GONE_MS = 8192 + 1500
+TU_MS = 1.024
+BEACON_INTERVAL_TU = 1000
+# For the longer of these nobody may call a neighbor silent, and nobody present after the other;
+# both are counted in its beacons, the rest is for a table that is behind the dump, or before it.
+FRESH_BEACONS, FRESH_EXTRA_MS = 1.0, 100
+GONE_BEACONS, GONE_EXTRA_MS = 8.0, 1500
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ def address(index: int) -> str:
 
 
 class Daemon:
-    """A meshwatchd in the guest and one follower of its news socket."""
+    """A meshwatchd in the guest and one follower of its news socket, or another."""
 
     def __init__(
         self,
@@ -50,27 +54,37 @@ class Daemon:
         *arguments: str,
         prefix: tuple[str, ...] = (),
         bus: str = "none",
+        socket: str = "news.sock",
+        interfaces: frozenset[str] = frozenset(),
     ) -> None:
-        self._machine = machine
+        self.name = name
+        self.interfaces = interfaces  # none: all there are
+        chosen = [f"--interface={interface}" for interface in interfaces]
+        self._lines: list[dict[str, Any]] = []
+        self._read_bytes = 0
         self.runtime_directory = f"/run/meshwatch-{name}"
         self.process: Process = machine.spawn(
             [*prefix, PYTHON, "-m", "meshwatch.daemon", "--runtime-directory",
-             self.runtime_directory, "--bus", bus, *arguments],
+             self.runtime_directory, "--bus", bus, *chosen, *arguments],
             log=f"{name}-daemon.log",
         )  # fmt: skip
         self._follower = machine.spawn(
-            ["python3", str(FOLLOW), f"{self.runtime_directory}/news.sock"],
+            ["python3", str(FOLLOW), f"{self.runtime_directory}/{socket}"],
             log=f"{name}-news.log",
         )
 
     def lines(self) -> list[dict[str, Any]]:
         """Every complete line the follower has got; ``at`` is its time of arrival (s)."""
-        found = []
-        for line in self._follower.output.splitlines():
-            stamp, _, text = line.partition(" ")
-            if text.endswith("}"):
-                found.append({"at": float(stamp), **json.loads(text)})
-        return found
+        with self._follower.log.open("rb") as log:
+            log.seek(self._read_bytes)
+            fresh = log.read()
+        fresh = fresh[: fresh.rfind(b"\n") + 1]
+        self._read_bytes += len(fresh)
+        for line in fresh.splitlines():
+            stamp, _, text = line.partition(b" ")
+            if text.endswith(b"}"):
+                self._lines.append({"at": float(stamp), **json.loads(text)})
+        return self._lines
 
     def rows(self) -> dict[tuple[str, str], dict[str, Any]]:
         """The neighbors as a subscriber's mirror holds them: (interface, address) -> row."""
@@ -84,7 +98,7 @@ class Daemon:
                 fresh = not line.get("more", False)
                 for row in line.get("neighbors", []):
                     mirror[row["interface"], row["address"]] = row
-            elif kind == "changed":
+            elif kind in {"changed", "reading"}:
                 row, was = line["neighbor"], line.get("was", {})
                 mirror.pop((was.get("interface", row["interface"]), row["address"]), None)
                 mirror[row["interface"], row["address"]] = row
@@ -124,42 +138,61 @@ class Daemon:
 class Lab:
     """Radios of one machine as mesh points mesh0, mesh1, ... in one network namespace."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, beacon_interval_tu: int = BEACON_INTERVAL_TU) -> None:
         self.machine = machine
+        self.beacon_interval_tu = beacon_interval_tu
+
+    @property
+    def fresh_ms(self) -> float:
+        """Nobody who was heard so recently is silent."""
+        return FRESH_BEACONS * self.beacon_interval_tu * TU_MS + FRESH_EXTRA_MS
+
+    @property
+    def gone_ms(self) -> float:
+        """Nobody who was not heard for so long is there, whatever the table rests on."""
+        return GONE_BEACONS * self.beacon_interval_tu * TU_MS + GONE_EXTRA_MS
 
     def sh(self, script: str, timeout_s: float = 60) -> str:
         """Run a bash script in the guest; its output."""
         return self.machine.run(script, timeout_s=timeout_s, check=True).stdout
+
+    def clock(self) -> float:
+        """The guest's CLOCK_MONOTONIC in s, without the start of a Python."""
+        return int(self.sh("awk '/^now at/ { print $3; exit }' /proc/timer_list")) / 1e9
 
     def radios(self) -> list[str]:
         """The phys of the guest, in the order of their numbers."""
         names = self.sh("ls /sys/class/ieee80211").split()
         return sorted(names, key=lambda name: int(name.removeprefix("phy")))
 
-    def make_meshes(self, count: int) -> None:
-        """One mesh interface, up but not joined, on each of the first radios."""
+    def phy(self, index: int) -> str:
+        """The radio of an interface."""
+        return self.sh(f"cat /sys/class/net/mesh{index}/phy80211/name").strip()
+
+    def make_meshes(self, count: int, monitors: Iterable[int] = ()) -> None:
+        """One mesh interface, up but not joined, on each of the first radios.
+
+        Those of these numbers get a monitor interface of the same number, too.
+        """
         phys = self.radios()[:count]
         self.sh(
             "for w in /sys/class/net/wlan*; do [ -e $w ] && iw dev ${w##*/} del; done\n"
-            + "".join(
-                f"iw phy {phy} interface add mesh{i} type mp; ip link set mesh{i} up\n"
-                f"echo 1 > /sys/kernel/debug/ieee80211/{phy}/hwsim/group\n"
-                for i, phy in enumerate(phys)
-            )
+            + "".join(deeds.mesh(phy, f"mesh{i}") for i, phy in enumerate(phys))
+            + "".join(deeds.monitor(phys[i], f"mon{i}") for i in monitors)
         )
 
     def join(self, *indexes: int) -> None:
         """Join the mesh with these interfaces, one right after the other."""
-        self.sh("".join(f"iw dev mesh{i} mesh join classroom freq 2412\n" for i in indexes))
+        interval_tu = self.beacon_interval_tu
+        self.sh("".join(deeds.join(f"mesh{i}", beacon_interval_tu=interval_tu) for i in indexes))
 
     def leave(self, *indexes: int) -> None:
         """Leave it with a Close to every peer."""
-        self.sh("".join(f"iw dev mesh{i} mesh leave\n" for i in indexes))
+        self.sh("".join(deeds.leave(f"mesh{i}") for i in indexes))
 
     def reach(self, index: int, group: int) -> None:
         """Radios hear each other if their group masks share a bit."""
-        phy = self.sh(f"cat /sys/class/net/mesh{index}/phy80211/name").strip()
-        self.sh(f"echo {group} > /sys/kernel/debug/ieee80211/{phy}/hwsim/group")
+        self.sh(deeds.reach(self.phy(index), group))
 
     def truth(self) -> dict[tuple[str, str], Link]:
         """What `iw` says now: (interface, address) -> link."""
@@ -183,11 +216,13 @@ class Lab:
         truth, rows = self.truth(), daemon.rows()
         found = []
         for key, link in truth.items():
+            if daemon.interfaces and key[0] not in daemon.interfaces:
+                continue
             presence = rows[key]["presence"] if key in rows else "absent"
             working = link.plink in {"ESTAB", "IBSS"}
-            if working and link.inactive_ms < FRESH_MS:
+            if working and link.inactive_ms < self.fresh_ms:
                 right = presence == "present"
-            elif link.inactive_ms > GONE_MS:
+            elif link.inactive_ms > self.gone_ms:
                 right = presence == "absent"
             elif not working:
                 right = presence in {"heard", "absent"}
@@ -213,7 +248,7 @@ class Lab:
         until(
             lambda: (
                 sum(
-                    link.plink == "ESTAB" and link.inactive_ms < FRESH_MS
+                    link.plink == "ESTAB" and link.inactive_ms < 2 * self.fresh_ms
                     for link in self.truth().values()
                 )
                 == count

@@ -7,25 +7,10 @@ for an emulated machine, the figures are tools/bench's.
 from __future__ import annotations
 
 from tests.kernel.lab import POLL_S, Daemon, Lab, address, until
+from tests.kernel.told import await_presence, presence
 
 SOON_S = 15 * POLL_S
 SILENCE_S = 30.0
-
-
-def presence(daemon: Daemon, interface: str, index: int) -> str | None:
-    """How the daemon sees radio ``index`` from ``interface``; None: not in the table."""
-    row = daemon.rows().get((interface, address(index)))
-    return None if row is None else str(row["presence"])
-
-
-def await_presence(
-    daemon: Daemon, interface: str, index: int, wanted: str | None, within_s: float
-) -> None:
-    until(
-        lambda: presence(daemon, interface, index) == wanted,
-        within_s,
-        lambda: f"{interface} sees {index} as {presence(daemon, interface, index)}, not {wanted}",
-    )
 
 
 def test_four_meet(met: Lab, daemon: Daemon) -> None:

@@ -14,14 +14,18 @@ from tests.kernel.lab import Daemon, Lab, until
 SOON_S = 15.0
 
 
-def test_radio_driver_unloaded_and_loaded(met: Lab, daemon: Daemon) -> None:
+def test_radio_driver_unloaded_and_loaded(met: Lab, daemons: dict[str, Daemon]) -> None:
     met.sh("modprobe -r mac80211_hwsim")
-    until(lambda: not daemon.rows(), SOON_S, lambda: f"ghosts: {daemon.rows().keys()}")
+    for daemon in daemons.values():
+        until(lambda: not daemon.rows(), SOON_S, lambda: f"ghosts: {daemon.rows().keys()}")  # noqa: B023
     met.sh("modprobe mac80211_hwsim radios=4")
-    met.make_meshes(4)
+    met.make_meshes(4, monitors=[0])
     met.join(0, 1, 2, 3)
     met.await_links(12)
-    met.settle(daemon, SOON_S, "after the driver came back")
+    for name, daemon in daemons.items():
+        met.settle(daemon, SOON_S, f"{name}, after the driver came back")
+    tap = daemons["tap"]
+    until(lambda: tap.sources()["frames"] is None, SOON_S, lambda: str(tap.sources()))
 
 
 def test_nl80211_unloaded_and_loaded(met: Lab, daemon: Daemon) -> None:
@@ -32,7 +36,7 @@ def test_nl80211_unloaded_and_loaded(met: Lab, daemon: Daemon) -> None:
         lambda: f"{daemon.rows().keys()}, {daemon.sources()}",
     )
     met.sh("modprobe mac80211_hwsim radios=4")
-    met.make_meshes(4)
+    met.make_meshes(4, monitors=[0])
     met.join(0, 1, 2, 3)
     met.await_links(12)
     met.settle(daemon, SOON_S, "after nl80211 came back")

@@ -57,6 +57,16 @@ def scan(interface: str, frequencies_mhz: Iterable[int] = ()) -> str:
     return " ".join(["iw dev", interface, "scan trigger", *_frequencies(frequencies_mhz)]) + "\n"
 
 
+def scan_to_the_end(interface: str) -> str:
+    """Scan everything; done when it is over.
+
+    iw's own scan that waits for its end (5.19) now and then waits for ever. The kernel refuses the
+    next scan until the last is over, and this next one is short.
+    """
+    again = scan(interface, [FREQUENCY_MHZ]).strip()
+    return f"{scan(interface)}until {again} 2> /dev/null; do sleep 0.1; done\n"
+
+
 def switch_channel(interface: str, frequency_mhz: int, beacons: int = 3) -> str:
     """Announce in so many beacons that the mesh moves, then move; whoever hears it follows."""
     # Without a count iw sends what the kernel refuses.
