@@ -8,6 +8,11 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# No test is a matter of time: the machine may be busy with an emulated one.
+settings.register_profile("meshwatch", deadline=None)
+settings.load_profile("meshwatch")
 
 CI = os.environ.get("CI") == "true"
 
