@@ -74,8 +74,9 @@ class Beyond:
             return Presence.PRESENT, Reason.PATH
         if path is None:
             return None, Reason.ABSENT
-        # Without a sequence number nobody ever answered: net/mac80211/mesh_hwmp.c.
-        if path.resolving or path.next_hop is None:
+        # After a failed discovery the kernel keeps the stale next hop (net/mac80211/mesh_hwmp.c);
+        # the first request may just be under way.
+        if path.next_hop is None or path.discovery_retries > 1:
             return None, Reason.UNREACHABLE
         if self._presence is None:
             return None, Reason.EXPIRED  # old when we came: it may be gone for long

@@ -310,6 +310,7 @@ class Path(Struct, frozen=True, gc=False, kw_only=True):
     metric: int | None = None
     expiry_ms: int | None = None
     changes: int | None = None  # of the path, counted by the kernel
+    discovery_retries: int = 0  # unanswered path requests; none for a path that merely expired
 
 
 class PathSeen(Struct, frozen=True, gc=False):

@@ -316,4 +316,5 @@ def _path(info: PathInfo) -> Path:
         metric=info.metric,
         expiry_ms=info.expiry_ms,
         changes=info.changes,
+        discovery_retries=info.discovery_retries or 0,
     )
