@@ -177,7 +177,9 @@ class Lab:
         phys = self.radios()[:count]
         self.sh(
             "for w in /sys/class/net/wlan*; do [ -e $w ] && iw dev ${w##*/} del; done\n"
-            + "".join(deeds.mesh(phy, f"mesh{i}") for i, phy in enumerate(phys))
+            + "".join(
+                deeds.mesh(phy, f"mesh{i}") + deeds.reach(phy, 1) for i, phy in enumerate(phys)
+            )
             + "".join(deeds.monitor(phys[i], f"mon{i}") for i in monitors)
         )
 

@@ -1,7 +1,8 @@
 """What is done with simulated radios, in the words of iw and the driver: scripts for a shell.
 
-Each runs in the namespace of the interface it names; the driver's switches know every radio from
-everywhere. Unlike the radio command they cost no start of Python, half a second under emulation.
+Each runs in the namespace of the interface it names. Those that name a radio alone turn the
+driver's switches, which know every radio, but are to be seen only in the first namespace. Unlike
+the radio command they cost no start of Python, half a second under emulation.
 """
 
 from __future__ import annotations
@@ -20,10 +21,8 @@ PING_INTERVAL_S = 0.2
 
 
 def mesh(phy: str, interface: str) -> str:
-    """A mesh interface, up, in no mesh yet, within everybody's reach."""
-    return f"iw phy {phy} interface add {interface} type mp; ip link set {interface} up\n" + reach(
-        phy, 1
-    )
+    """A mesh interface, up, in no mesh yet."""
+    return f"iw phy {phy} interface add {interface} type mp; ip link set {interface} up\n"
 
 
 def monitor(phy: str, interface: str) -> str:
