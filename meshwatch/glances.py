@@ -27,11 +27,13 @@ class Glances:
         self._rests_until_ns: int | None = None
 
     def want(self, address: str, now: int, after_ns: tuple[int, ...] = (0,)) -> None:
-        """Look at this station so long after ``now``."""
+        """Look at this station so long after ``now``, instead of what was wanted of it later."""
         if self._rests_until_ns is not None and now < self._rests_until_ns:
             return
         wanted = {now + ns for ns in after_ns}
-        self._times[address] = sorted(wanted.union(self._times.get(address, ())))
+        if len(after_ns) == 1:  # one more look does not end a burst
+            wanted.update(self._times.get(address, ()))
+        self._times[address] = sorted(wanted)
 
     def due(self) -> int | None:
         """When to look next."""

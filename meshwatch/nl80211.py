@@ -37,6 +37,7 @@ from meshwatch.observations import (
     LinkSeen,
     LookWanted,
     Observation,
+    PeeringAction,
     PeeringSeen,
     ProbeWanted,
     Question,
@@ -137,7 +138,8 @@ class Nl80211:
             case ProbeWanted(ifindex, address):
                 if watched := self._interfaces.watched.get(ifindex):
                     watched.want_probe(address, now)
-            case PeeringSeen(ifindex, address):
+            case PeeringSeen(ifindex, address, action=action) if action is not PeeringAction.OPEN:
+                # What follows from an Open shows in the answer to it.
                 if watched := self._interfaces.watched.get(ifindex):
                     watched.glances.want(address, now, PEERING_NS)
             case LinkSeen():
