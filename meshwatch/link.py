@@ -33,14 +33,14 @@ from meshwatch.traffic import Traffic
 
 MS = 1_000_000  # ns
 
-UNANSWERED = 3  # probes or pokes that drew nothing make a departure
+UNANSWERED = 3  # probes or pokes that drew nothing make a departure, of a lossy neighbor one more
 POKED_MISSED = 3  # but pokes prove nothing, so as many beacons must be missing too
 _PROBE_GAP_NS = 10 * MS, 40 * MS  # between probes: a 32nd of the interval within these bounds
 _POKE_EFFECT_NS = 50 * MS  # by then it shows in the station entry
 _TICK_NS = 6 * MS  # the kernel counts inactivity in jiffies, of 1 to 10 ms, mostly 4
 _ASKED_IN_VAIN = 5
 _LOOK_ANSWER_NS, _PROBE_ANSWER_NS = 100 * MS, 250 * MS
-PROBE_BURST, PROBE_PERIOD_NS = 3, 60_000 * MS
+PROBE_BURST, PROBE_PERIOD_NS = 8, 60_000 * MS
 #: A radio that acknowledges but sends no beacons is on, and not in the mesh.
 _ACKNOWLEDGED_IN_VAIN = 4
 
@@ -314,7 +314,8 @@ class Link:
             return False
         if self._acknowledged >= _ACKNOWLEDGED_IN_VAIN:
             return True
-        if self._unanswered >= UNANSWERED and silence_ns >= self.patience.late_ns:
+        needed = UNANSWERED + self.patience.lossy
+        if self._unanswered >= needed and silence_ns >= self.patience.late_ns:
             return True
         looked = self._look_ns >= self._poke_ns + _POKE_EFFECT_NS
         return self._pokes >= UNANSWERED and looked and silence_ns >= self._poked_limit_ns()

@@ -16,9 +16,9 @@ from math import ceil, log
 # As of late: 17 minutes at the default beacon interval, 100 s at OpenWrt's.
 _MEMORY_SLOTS = 1024.0
 
-# What is assumed of a neighbor of whom nothing is known: one in five, as if four had been seen,
+# What is assumed of a neighbor of whom nothing is known: one in five, as if two had been seen,
 # and of its bursts, as if sixteen losses had been seen: one silence does not make a habit.
-_ASSUMED_SLOTS, _ASSUMED_LOSS, _ASSUMED_LOSSES = 4.0, 0.2, 16.0
+_ASSUMED_SLOTS, _ASSUMED_LOSS, _ASSUMED_LOSSES = 2.0, 0.2, 16.0
 
 _TELLING_SLOTS = 16
 

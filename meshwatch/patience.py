@@ -16,7 +16,7 @@ _SECOND_NS = 1_000_000_000
 #: departure that was none. That a neighbor is called quiet goes by its beacons, not by the clock.
 LATE_PER_NS = 1.5 / (60 * _SECOND_NS)
 DEPARTED_PER_NS = 2 / (86_400 * _SECOND_NS)
-QUIET_PER_BEACON = 1 / 4000
+QUIET_PER_BEACON = 1 / 2000
 
 #: Bounds of the numbers that follow. Any link may turn out to lose one in five from now on.
 QUIET_LEAST, DEPARTED_LEAST, MOST_MISSED = 2, 7, 32
@@ -43,6 +43,11 @@ class Patience:
     def loss_percent(self) -> int | None:
         """Of its beacons, as of late."""
         return self._loss.percent
+
+    @property
+    def lossy(self) -> bool:
+        """One late beacon means nothing."""
+        return self.late_ns > 2 * self.cadence.ns
 
     def missed(self, silence_ns: int) -> int:
         """How many beacons should have come; up to a quarter of an interval is not yet missed."""

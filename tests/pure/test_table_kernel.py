@@ -84,8 +84,8 @@ KERNEL: dict[str, list[Step]] = {
         (1.0, look(ESTAB, 0), ["present established"]),
         (2.0, look(ESTAB, 1000), []),
         (4.0, look(ESTAB, 3000), []),
-        (7.399, look(ESTAB, 6399), []),
-        (7.4, look(ESTAB, 6400), ["quiet silent"]),
+        (6.375, look(ESTAB, 5375), []),
+        (6.376, look(ESTAB, 5376), ["quiet silent"]),
         (8.423, look(ESTAB, 7423), []),
         (8.424, look(ESTAB, 7424), ["removed silent"]),
         (10.0, look(ESTAB, 9000), []),
@@ -226,5 +226,5 @@ def test_what_the_kernel_does(steps: list[Step]) -> None:
 def test_the_limits_are_those_of_the_scenarios() -> None:
     patience = Patience()
     assert patience.cadence.ns == 1024 * MS
-    assert patience.quiet_ns == 6400 * MS
+    assert patience.quiet_ns == 5376 * MS
     assert patience.departed_ns == 7424 * MS
