@@ -93,9 +93,9 @@ def test_accounts() -> None:
     pokes = (poke.BURST, poke.PERIOD_NS, poke.BURST_OF_ALL, poke.PERIOD_OF_ALL_NS)
     assert probes_ == (8, 60 * 10**9, 30, 10**9)
     assert pokes == (3, 60 * 10**9, 30, 10**9)
-    for name in ("meshwatchd.8", "meshwatch-agent.8"):
+    for name, burst in (("meshwatchd.8", "eight"), ("meshwatch-agent.8", "three")):
         text = " ".join(section(page(name), "WHAT IS SENT").split())
-        assert "at most one a minute and neighbor, three at once; and to all" in text
+        assert f"at most one a minute and neighbor, {burst} at once; and to all" in text
         assert "together one a second, thirty at once" in text
 
 
