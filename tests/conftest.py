@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Generator
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from hypothesis import settings
 # No test is a matter of time: the machine may be busy with an emulated one.
 settings.register_profile("meshwatch", deadline=None)
 settings.load_profile("meshwatch")
+
+# A shell that runs us in the background has us ignore it, and what we start would, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CI = os.environ.get("CI") == "true"
 
