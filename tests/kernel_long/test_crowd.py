@@ -30,10 +30,10 @@ def lab(kernel: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with Machine(kernel=kernel, radios=RADIOS, memory_mib=3072, output=output) as machine:
         lab = Lab(machine)
         lab.make_meshes(1, monitors=[0])
-        lab.sh(deeds.prepare_for_many("mesh0") + "ip netns add crowd")
+        lab.sh("ip netns add crowd")
         for i in EVERYBODY:
             lab.sh(f"iw phy phy{i} set netns name crowd")
-            crowd(lab, deeds.mesh(f"phy{i}", f"mesh{i}") + deeds.prepare_for_many(f"mesh{i}"))
+            crowd(lab, deeds.mesh(f"phy{i}", f"mesh{i}"))
         yield lab
 
 
@@ -77,9 +77,9 @@ def story(daemon: Daemon, index: int, since_s: float) -> list[Told]:
 
 def test_all_meet_one_by_one(lab: Lab, daemons: Daemons) -> None:
     """Together they would overrun the emulated processor, not the daemon."""
-    lab.join(0)
+    lab.sh(deeds.join("mesh0", crowd=True))
     joins = "".join(
-        deeds.join(f"mesh{i}")
+        deeds.join(f"mesh{i}", crowd=True)
         + f"until [ $(iw dev mesh{i} station dump | grep -c ESTAB) = {i} ]; do sleep 0.1; done\n"
         for i in EVERYBODY
     )
@@ -105,7 +105,7 @@ def test_some_vanish_and_some_leave(lab: Lab, daemons: Daemons) -> None:
         for i in leaving:
             assert story(daemon, i, since_s)[0].reason == "closed", (name, i)
     lab.sh("".join(deeds.reach(f"phy{i}", 1) for i in vanishing))
-    crowd(lab, "".join(deeds.join(f"mesh{i}") for i in leaving))
+    crowd(lab, "".join(deeds.join(f"mesh{i}", crowd=True) for i in leaving))
     await_present(daemons, {address(i) for i in EVERYBODY})
 
 

@@ -38,11 +38,21 @@ def join(
     mesh_id: str = MESH_ID,
     frequency_mhz: int = FREQUENCY_MHZ,
     beacon_interval_tu: int | None = None,
+    crowd: bool = False,
 ) -> str:
-    """Join a mesh; without an interval the kernel's own, 1000 TU of 1.024 ms."""
+    """Join a mesh; without an interval the kernel's own, 1000 TU of 1.024 ms.
+
+    In a crowd of more than 30 peering with the usual timers overruns an emulated processor, and so
+    does what IPv6 sends to all, which everybody repeats; more than 32 peers are not accepted.
+    """
     words = ["iw", "dev", interface, "mesh", "join", mesh_id, "freq", str(frequency_mhz)]
     if beacon_interval_tu is not None:
         words += ["beacon-interval", str(beacon_interval_tu)]
+    if crowd:
+        timers = (f"mesh_{name}_timeout" for name in ("retry", "confirm", "holding"))
+        words += [f"mesh_max_peer_links={PEER_LINKS_MAX}"]
+        words += [f"{timer}={TIMER_MAX_MS}" for timer in timers]
+        return f"echo 1 > /proc/sys/net/ipv6/conf/{interface}/disable_ipv6\n{shlex.join(words)}\n"
     return shlex.join(words) + "\n"
 
 
@@ -99,17 +109,6 @@ def block(interface: str, address: str) -> str:
 def unblock(interface: str, address: str) -> str:
     """Open the link again; it takes some seconds until the peer's old one is given up."""
     return f"iw dev {interface} station set {address} plink_action open\n"
-
-
-def prepare_for_many(interface: str) -> str:
-    """Let a mesh of more than 32 come about; after the interface is up, before it joins.
-
-    With its usual timers, peering among so many overruns an emulated processor.
-    """
-    timers = " ".join(
-        f"mesh_{name}_timeout={TIMER_MAX_MS}" for name in ("retry", "confirm", "holding")
-    )
-    return f"iw dev {interface} set mesh_param mesh_max_peer_links={PEER_LINKS_MAX} {timers}\n"
 
 
 def reach(phy: str, mask: int) -> str:
