@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from meshwatch.model import Presence
+from meshwatch.model import OneSided, Presence, Proximity
 from tools.record.stage import Stage
 
 
@@ -19,6 +19,7 @@ class Scene(NamedTuple):
     laptops: int
     play: Callable[[Stage], None]
     end_s: float = 4.0
+    beacon_interval_tu: int = 1000
 
 
 def meet(stage: Stage) -> None:
@@ -88,6 +89,170 @@ def ten(stage: Stage) -> None:
         stage.until_seen(laptop, Presence.HEARD)
 
 
+def traffic(stage: Stage) -> None:
+    """One vanishes while it is being talked to, and is back before and after that is told."""
+    stage.join(0, 1, 2)
+    stage.until_linked(1, 2)
+    stage.watch()
+    stage.talk(1)
+    stage.pause(3)
+    stage.walk_away(1)
+    stage.until_seen(1, None)
+    stage.walk_back(1)
+    stage.until_seen(1, Presence.PRESENT)
+    stage.fall_silent()
+
+
+def one_sided(stage: Stage) -> None:
+    """One of two holds the link blocked, then the other does; nothing is said on the air."""
+    stage.join(0, 1)
+    stage.until_linked(1)
+    stage.watch()
+    stage.block(1, 0)
+    stage.until_seen(1, Presence.PRESENT, one_sided=OneSided.OURS)
+    stage.unblock(1, 0)
+    stage.until_seen(1, Presence.PRESENT, one_sided=None)
+    stage.block(0, 1)
+    stage.until_seen(1, Presence.HEARD, one_sided=OneSided.THEIRS)
+    stage.unblock(0, 1)
+    stage.until_seen(1, Presence.PRESENT, one_sided=None)
+
+
+def threshold(stage: Stage) -> None:
+    """The watching one demands a strong signal: whoever is weaker is heard, and no more."""
+    stage.set_signal(1, -60)
+    stage.join(0, 1, 2)
+    stage.until_linked(1, 2)
+    stage.watch()
+    stage.demand_signal(0, -45)
+    stage.until_seen(2, Presence.PRESENT)
+    stage.until_seen(1, Presence.HEARD)
+    stage.pause(5)
+    stage.demand_signal(0, 0)
+    stage.until_seen(1, Presence.PRESENT)
+
+
+def lossy(stage: Stage) -> None:
+    """The air loses one frame in twenty, then in five, then two in five; nobody goes away."""
+    stage.join(0, 1, 2)
+    stage.until_linked(1, 2)
+    stage.watch()
+    for loss in (0.05, 0.2, 0.4):
+        stage.lose(loss)
+        stage.pause(25)
+    stage.lose(0)
+    stage.until_linked(1, 2)
+
+
+def fading(stage: Stage) -> None:
+    """One is carried away step by step, then is out of reach, then comes back at once."""
+    stage.join(0, 1)
+    stage.until_linked(1)
+    stage.watch()
+    for signal_dbm in (-45, -58, -69, -77):
+        stage.set_signal(1, signal_dbm)
+        stage.pause(3)
+    stage.walk_away(1)
+    stage.until_seen(1, None)
+    stage.set_signal(1, -50)
+    stage.walk_back(1)
+    stage.until_seen(1, Presence.PRESENT)
+
+
+def asleep(stage: Stage) -> None:
+    """One sleeps lightly, then deeply, and is carried away asleep."""
+    stage.join(0, 1, 2)
+    stage.until_linked(1, 2)
+    stage.watch()
+    for mode in ("light", "deep"):
+        stage.sleep(1, mode)
+        stage.pause(6)
+    stage.walk_away(1)
+    stage.until_seen(1, None)
+    stage.walk_back(1)
+    stage.until_seen(1, Presence.PRESENT)
+    stage.sleep(1, "active")
+
+
+def scan(stage: Stage) -> None:
+    """The watching one looks around on all channels, then one of the others does."""
+    stage.join(0, 1, 2)
+    stage.until_linked(1, 2)
+    stage.watch()
+    for laptop in (0, 1):
+        stage.scan(laptop)
+        stage.until_linked(1, 2)
+        stage.until_seen(laptop or 1, Presence.PRESENT)
+        stage.pause(3)
+
+
+def switch(stage: Stage) -> None:
+    """The mesh moves to another channel and back, led by the watching one and by another."""
+    stage.join(0, 1, 2)
+    stage.until_linked(1, 2)
+    stage.watch()
+    for laptop, frequency_mhz in ((0, 2437), (1, 2412)):
+        stage.switch_channel(laptop, frequency_mhz)
+        stage.pause(6)
+        stage.until_linked(1, 2)
+
+
+def crowd(stage: Stage) -> None:
+    """Thirty-nine laptops come one by one; some leave, some are carried away."""
+    everyone = range(1, 40)
+    leaving, vanishing = (4, 14, 24, 34), (9, 19, 29, 39)
+    stage.watch()
+    stage.join_one_by_one(0, *everyone)
+    stage.leave(*leaving)
+    for laptop in leaving:
+        stage.until_seen(laptop, Presence.HEARD)
+    for laptop in vanishing:
+        stage.walk_away(laptop)
+    for laptop in vanishing:
+        stage.until_seen(laptop, None)
+
+
+def chain(stage: Stage) -> None:
+    """Four in a row, the far end is reached through the others until the next one is taken out."""
+    stage.in_a_row(0, 1, 2, 3)
+    stage.join(0, 1, 2, 3)
+    stage.until_linked(1)
+    stage.watch()
+    stage.talk(3)
+    stage.until_seen(3, Presence.PRESENT, proximity=Proximity.MESH)
+    stage.pause(6)
+    stage.walk_away(1)
+    stage.until_seen(1, None)
+    stage.until_seen(3, None)
+    stage.fall_silent()
+
+
+def gate(stage: Stage) -> None:
+    """One of two announces that it is a gate out of the mesh, and withdraws that."""
+    stage.join(0, 1, 2)
+    stage.until_linked(1, 2)
+    stage.watch()
+    for announced in (True, False):
+        stage.announce_gate(1, announced)
+        stage.until_seen(1, Presence.PRESENT, gate=announced)
+        stage.pause(3)
+
+
+def secured(stage: Stage) -> None:
+    """The mesh demands a password: one knows it, one does not; the one leaves and returns."""
+    stage.join_secured(0, "the password")
+    stage.watch()
+    stage.join_secured(1, "the password")
+    stage.until_seen(1, Presence.PRESENT)
+    stage.join_secured(2, "another password")
+    stage.until_seen(2, Presence.HEARD)
+    stage.pause(10)
+    stage.leave(1)
+    stage.until_seen(1, None)
+    stage.join_secured(1, "the password")
+    stage.until_seen(1, Presence.PRESENT)
+
+
 def demo(stage: Stage) -> None:
     """Three laptops meet, leave, return, are carried away and come back, in about 75 s."""
     for laptop, signal_dbm in ((1, -41), (2, -58), (3, -66)):
@@ -142,5 +307,19 @@ SCENES = {
     "vanish": Scene(3, vanish),
     "restart": Scene(2, restart),
     "ten": Scene(11, ten, end_s=2.5),
+    "vanish-often": Scene(3, vanish, beacon_interval_tu=100),
+    "traffic": Scene(3, traffic),
+    "one-sided": Scene(2, one_sided),
+    "threshold": Scene(3, threshold),
+    "lossy": Scene(3, lossy),
+    "lossy-often": Scene(3, lossy, beacon_interval_tu=100),
+    "fading": Scene(2, fading),
+    "asleep": Scene(3, asleep),
+    "scan": Scene(3, scan),
+    "switch": Scene(3, switch),
+    "crowd": Scene(40, crowd, end_s=2.5),
+    "chain": Scene(4, chain),
+    "gate": Scene(3, gate),
+    "secured": Scene(3, secured),
     "demo": Scene(4, demo),
 }

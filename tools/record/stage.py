@@ -4,43 +4,56 @@ from __future__ import annotations
 
 import re
 import shlex
+import signal
 import time
 from collections.abc import Callable, Iterable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from meshwatch.model import Neighbor, Presence
 from meshwatch.recording import open_recording
 from meshwatch.replay import Player, conversations
 from meshwatch.table import Table
+from tools.vm import deeds
+from tools.vm.air import Air
 from tools.vm.machine import REPOSITORY, JobTimeout, Machine, MachineError, Process
+from tools.vm.supplicant import Supplicant
 
 PYTHON = REPOSITORY / ".venv/bin/python"
 # pyroute2's import alone takes some 8 s on an emulated machine.
 START_S = 180.0
 COMMAND_S = 120.0
-SCENE_S = 60.0
+SCENE_S = 120.0
 LOOK_INTERVAL_S = 0.1
-# Beacons come every 1.024 s.
-FRESH_MS = 1200
+TU_MS = 1.024
+FRESH_BEACONS = 1.2
+SEED = 1
 
 
 class Stage:
     """Radio 0 is mesh0 of the watching laptop, radio N that of laptop N; none has joined yet.
 
-    ``story`` tells what was done and when (wall time in the guest).
+    The watching one has a monitor interface, too. ``story`` tells what was done and when (wall
+    time in the guest).
     """
 
-    def __init__(self, machine: Machine, name: str, laptops: int) -> None:
+    def __init__(
+        self, machine: Machine, name: str, laptops: int, beacon_interval_tu: int = 1000
+    ) -> None:
         self.recording = machine.output / f"{name}.pcapng"
         self.story: list[str] = []
         self._machine = machine
         self._name = name
         self._laptops = range(1, laptops)
+        self._interval_tu = beacon_interval_tu
         self._addresses: list[str] = []
         self._daemon: Process | None = None
+        self._traffic: Process | None = None
+        self._air: Air | None = None
+        self._helpers = ExitStack()
+        self._supplicants: dict[int, Supplicant] = {}
 
     def __enter__(self) -> Self:
         # Plain iw and ip: on an emulated machine every start of Python takes seconds.
@@ -48,9 +61,10 @@ class Stage:
         for i in (0, *self._laptops):
             if i != 0:
                 self._sh(f"ip netns add laptop{i}; iw phy phy{i} set netns name laptop{i}")
-            self._sh(f"iw phy phy{i} interface add mesh0 type mp; ip link set mesh0 up", i)
-            self._set(i, "group", 1)
+            self._sh(deeds.mesh(f"phy{i}", "mesh0"), i)
+            self._sh(deeds.reach(f"phy{i}", 1))
             self._addresses.append(self._sh("cat /sys/class/net/mesh0/address", i).strip())
+        self._sh(deeds.monitor("phy0", "mon0"))
         return self
 
     def __exit__(
@@ -66,10 +80,16 @@ class Stage:
             except JobTimeout:
                 said = self._daemon.output
                 raise MachineError(f"meshwatchd does not end; it said:\n{said}") from None
+        self._helpers.close()
+        if self._traffic is not None:
+            self._traffic.kill(signal.SIGKILL)
+        self._sh("iw dev mon0 del")
         for i in (0, *self._laptops):
             self._sh("iw dev mesh0 del", i)
             if i != 0:
                 self._sh(f"ip netns del laptop{i}")  # which gives the radio back
+
+    # ---- who is in the mesh -----------------------------------------------------------------
 
     def watch(self) -> None:
         """Start the recording daemon, and wait until it knows everything."""
@@ -85,12 +105,35 @@ class Stage:
 
     def join(self, *laptops: int) -> None:
         """Join the mesh, one right after the other; laptop 0 is the watching one."""
-        self._each(laptops, "iw dev mesh0 mesh join classroom freq 2412")
+        self._each(laptops, deeds.join("mesh0", beacon_interval_tu=self._interval_tu))
         self._note(f"joined: {_listed(laptops)}")
+
+    def join_one_by_one(self, *laptops: int) -> None:
+        """A crowd: each joins when the one before has its link to the watching one."""
+        join = deeds.join("mesh0", beacon_interval_tu=self._interval_tu, crowd=True)
+        for laptop in laptops:
+            self._sh(join, laptop)
+            self._note(f"joined: {laptop}")
+            self._until(
+                lambda: laptop == 0 or self._addresses[laptop] in self._linked(),  # noqa: B023
+                SCENE_S,
+            )
+
+    def join_secured(self, laptop: int, password: str) -> None:
+        """Start or join a mesh that demands a password, with wpa_supplicant."""
+        supplicant = Supplicant(
+            self._machine, "mesh0", password,
+            laptop=f"laptop{laptop}" if laptop else None, beacon_interval_tu=self._interval_tu,
+        )  # fmt: skip
+        self._supplicants[laptop] = self._helpers.enter_context(supplicant)
+        self._note(f"joined with password {password!r}: {laptop}")
 
     def leave(self, *laptops: int) -> None:
         """Leave it, with a Close to every peer."""
-        self._each(laptops, "iw dev mesh0 mesh leave")
+        for laptop in laptops:
+            if supplicant := self._supplicants.get(laptop):
+                supplicant.leave()
+        self._each((i for i in laptops if i not in self._supplicants), deeds.leave("mesh0"))
         self._note(f"left: {_listed(laptops)}")
 
     def switch_off(self, laptop: int) -> None:
@@ -98,20 +141,89 @@ class Stage:
         self._sh("ip link set mesh0 down", laptop)
         self._note(f"switched off: {laptop}")
 
+    # ---- the air ----------------------------------------------------------------------------
+
     def walk_away(self, laptop: int) -> None:
         """Out of everybody's reach, without a word."""
-        self._set(laptop, "group", 0)
+        self._sh(deeds.reach(f"phy{laptop}", 0))
         self._note(f"out of reach: {laptop}")
 
     def walk_back(self, laptop: int) -> None:
         """Into everybody's reach."""
-        self._set(laptop, "group", 1)
+        self._sh(deeds.reach(f"phy{laptop}", 1))
         self._note(f"in reach: {laptop}")
 
+    def in_a_row(self, *laptops: int) -> None:
+        """Each hears only the one before and the one after."""
+        self._sh(deeds.chain([f"phy{laptop}" for laptop in laptops]))
+        self._note(f"in a row: {_listed(laptops)}")
+
     def set_signal(self, laptop: int, signal_dbm: int) -> None:
-        """How strong everybody hears the laptop; the driver adds 20 dBm of transmit power."""
-        received = (signal_dbm - 20) & 0xFFFFFFFFFFFFFFFF  # it takes no minus sign
-        self._set(laptop, "rx_rssi", received)
+        """How strong everybody hears the laptop."""
+        self._sh(deeds.set_signal(f"phy{laptop}", signal_dbm))
+        self._note(f"signal {signal_dbm} dBm: {laptop}")
+
+    def lose(self, loss: float) -> None:
+        """From now on everybody loses this part of the frames, in both directions."""
+        if self._air is None:
+            self._air = self._helpers.enter_context(Air(self._machine, SEED, self._name))
+        self._air.link("*", "*", loss=loss)
+        self._note(f"losing {loss:.0%}")
+
+    # ---- what laptops do --------------------------------------------------------------------
+
+    def talk(self, laptop: int) -> None:
+        """The watching one pings that laptop from now on."""
+        self._traffic = self._machine.spawn(deeds.ping("mesh0", self._addresses[laptop]))
+        self._note(f"pinging: {laptop}")
+
+    def fall_silent(self) -> None:
+        """The pinging ends."""
+        if self._traffic is not None:
+            self._traffic.kill(signal.SIGKILL)
+            self._traffic = None
+        self._note("pinging no more")
+
+    def scan(self, laptop: int) -> None:
+        """Look around on all channels, for some 4 s; done on return."""
+        self._note(f"scanning: {laptop}")
+        self._sh(deeds.scan_to_the_end("mesh0"), laptop)
+        self._note(f"scanned: {laptop}")
+
+    def switch_channel(self, laptop: int, frequency_mhz: int) -> None:
+        """Lead everybody to another channel."""
+        self._sh(deeds.switch_channel("mesh0", frequency_mhz), laptop)
+        self._note(f"announced {frequency_mhz} MHz: {laptop}")
+
+    def sleep(self, laptop: int, mode: str) -> None:
+        """Fall asleep ("light", "deep") or wake ("active")."""
+        self._sh(deeds.set_power_mode("mesh0", mode), laptop)
+        self._note(f"power mode {mode}: {laptop}")
+
+    def announce_gate(self, laptop: int, announced: bool) -> None:
+        """Be a gate out of the mesh, or be none any more."""
+        self._sh(deeds.announce_gate("mesh0", announced), laptop)
+        self._note(f"{'a gate' if announced else 'no gate'}: {laptop}")
+
+    def block(self, laptop: int, other: int) -> None:
+        """Hold the link to the other blocked, without telling it."""
+        self._sh(deeds.block("mesh0", self._addresses[other]), laptop)
+        self._note(f"blocked by {laptop}: {other}")
+
+    def unblock(self, laptop: int, other: int) -> None:
+        """Open it again."""
+        self._sh(deeds.unblock("mesh0", self._addresses[other]), laptop)
+        self._note(f"unblocked by {laptop}: {other}")
+
+    def demand_signal(self, laptop: int, threshold_dbm: int) -> None:
+        """Open no links to whom one hears weaker, and give up those there are."""
+        self._sh(deeds.set_rssi_threshold("mesh0", threshold_dbm), laptop)
+        if threshold_dbm:
+            for address in self._addresses:
+                self._sh(f"iw dev mesh0 station del {address} 2>/dev/null || true", laptop)
+        self._note(f"demands {threshold_dbm} dBm: {laptop}")
+
+    # ---- time -------------------------------------------------------------------------------
 
     def pause(self, seconds: float) -> None:
         """Let time pass: it is part of the scene."""
@@ -123,20 +235,24 @@ class Stage:
         self._until(lambda: self._linked() == wanted, SCENE_S)
         self._note(f"linked: {_listed(laptops)}")
 
-    def until_seen(self, laptop: int, presence: Presence | None) -> None:
-        """Wait until the recording shows the laptop as this (None: not in the table)."""
+    def until_seen(self, laptop: int, presence: Presence | None, **wanted: Any) -> None:
+        """Wait until the recording shows the laptop as this (None: not in the table), and with
+        these fields."""
 
-        def seen() -> Presence | None:
+        def seen() -> bool:
             for row in self._table().snapshot():
                 if isinstance(row, Neighbor) and row.address == self._addresses[laptop]:
-                    return row.presence
-            return None
+                    shown = {name: getattr(row, name) for name in wanted}
+                    return row.presence is presence and shown == wanted
+            return presence is None
 
-        self._until(lambda: seen() is presence, SCENE_S)
-        self._note(f"told {presence or 'gone'}: {laptop}")
+        self._until(seen, SCENE_S)
+        details = "".join(f", {name} {value}" for name, value in wanted.items())
+        self._note(f"told {presence or 'gone'}: {laptop}{details}")
 
-    def _set(self, laptop: int, switch: str, value: int) -> None:
-        self._sh(f"echo {value} > /sys/kernel/debug/ieee80211/phy{laptop}/hwsim/{switch}")
+    def address(self, laptop: int) -> str:
+        """The hardware address of its mesh interface."""
+        return self._addresses[laptop]
 
     def _linked(self) -> set[str]:
         dump = self._sh("iw dev mesh0 station dump")
@@ -144,7 +260,8 @@ class Stage:
             station[:17]
             for station in re.split(r"^Station ", dump, flags=re.MULTILINE)[1:]
             if "ESTAB" in station
-            and int(re.findall(r"inactive time:\s*(\d+)", station)[0]) < FRESH_MS
+            and int(re.findall(r"inactive time:\s*(\d+)", station)[0])
+            < FRESH_BEACONS * self._interval_tu * TU_MS
         }
 
     def _table(self) -> Table:
@@ -168,7 +285,7 @@ class Stage:
         self.story.append(f"{int(self._sh('date +%s%3N'))} {what}")
 
     def _each(self, laptops: Iterable[int], command: str) -> None:
-        self._sh("".join(f"{shlex.join(_inside(i))} {command}\n" for i in laptops))
+        self._sh("".join(f"{shlex.join(_inside(i))} {command}" for i in laptops))
 
     def _sh(self, script: str, laptop: int = 0) -> str:
         command = [*_inside(laptop), "bash", "-ec", script]
