@@ -103,7 +103,7 @@ def traffic(stage: Stage) -> None:
     stage.fall_silent()
 
 
-def one_sided(stage: Stage) -> None:
+def blocked(stage: Stage) -> None:
     """One of two holds the link blocked, then the other does; nothing is said on the air."""
     stage.join(0, 1)
     stage.until_linked(1)
@@ -309,7 +309,7 @@ SCENES = {
     "ten": Scene(11, ten, end_s=2.5),
     "vanish-often": Scene(3, vanish, beacon_interval_tu=100),
     "traffic": Scene(3, traffic),
-    "one-sided": Scene(2, one_sided),
+    "blocked": Scene(2, blocked),
     "threshold": Scene(3, threshold),
     "lossy": Scene(3, lossy),
     "lossy-often": Scene(3, lossy, beacon_interval_tu=100),
