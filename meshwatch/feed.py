@@ -54,7 +54,7 @@ class Feed:
     before anything else runs. Nothing is handed out before :meth:`open`.
     """
 
-    def __init__(self, snapshot: Callable[[], tuple[Row, ...]], depth: int = 1024) -> None:
+    def __init__(self, snapshot: Callable[[], tuple[Row, ...]], depth: int = 256) -> None:
         if depth < 1:
             raise ValueError(f"depth must be at least 1, not {depth}")
         self._table = snapshot

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 QUANTUM = 32768  # bytes joined in one write before others get their turn
 WRITES_PER_TURN = 64  # before the rest of the daemon gets its turn
-CACHED_LINES = 1024  # readers that keep pace are at most a quantum apart
+CACHED_LINES = 256  # readers that keep pace are at most a quantum apart
 MOST_SUBSCRIBERS = 1024
 SPARE_DESCRIPTORS = 64  # for netlink, D-Bus and recordings, which matter more
 BACKLOG = 1024  # after a restart everybody comes at once
