@@ -236,6 +236,14 @@ def test_the_table_has_the_neighbors_and_their_last_sign_of_life(form: Form) -> 
         assert abs(row.readings.last_heard_ns - neighbor.entry.life_ns) <= 2 * SECOND_NS
 
 
+def test_other_frames_come_as_often_as_said_and_are_signs_of_life() -> None:
+    world = World(Setting(Form.PASSIVE, 1000, CLEAR, frames_per_minute=30), Random(1))
+    begun_ns = world.now
+    world.run(begun_ns + 3600 * SECOND_NS)
+    frames = world.neighbors[PEER].entry.rx_packets - (world.now - begun_ns) / B_NS
+    assert abs(frames - 30 * 60) < 4 * sqrt(30 * 60)
+
+
 @pytest.mark.parametrize("form", Form)
 def test_a_stopped_daemon_learns_afterwards_what_the_kernel_heard_meanwhile(form: Form) -> None:
     world = World(Setting(form, 100, CLEAR), Random(1))

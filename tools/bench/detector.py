@@ -73,7 +73,8 @@ def settings(arguments: argparse.Namespace) -> Iterator[Setting]:
     tries = [arguments.tries] if arguments.tries else TRIES
     for form, most, interval_tu, air in product(forms, tries, intervals, airs):
         if form is Form.TAP or most == tries[0]:
-            yield Setting(form, interval_tu, air, 1, most, round(arguments.poll_seconds * 1e9))
+            poll_ns = round(arguments.poll_seconds * 1e9)
+            yield Setting(form, interval_tu, air, 1, most, poll_ns, arguments.frames_per_minute)
 
 
 def tasks(number: int, setting: Setting, arguments: argparse.Namespace) -> Iterator[Task]:
@@ -114,6 +115,7 @@ def main() -> None:
     parser.add_argument("--neighbor-days", type=float, default=0.1, help="per line (default: 0.1)")
     parser.add_argument("--neighbors", type=int, default=4, help="in one table (default: 4)")
     parser.add_argument("--poll-seconds", type=float, default=1.0)
+    parser.add_argument("--frames-per-minute", type=float, default=0.0, help="besides beacons")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()

@@ -66,6 +66,11 @@ class Neighbor:
         self.entry.received(sent_ns)
         return sent_ns
 
+    def frame(self, now_ns: int) -> None:
+        """It sends something else, once."""
+        if not (self._in.loses(now_ns) or self.gone or self._radio.is_away(now_ns)):
+            self.entry.received(now_ns)
+
     def beacons(self, until_ns: int) -> None:
         """It sends all that are due."""
         while self.beacon_ns <= until_ns:

@@ -20,7 +20,8 @@ class Form(StrEnum):
 
 @dataclass(frozen=True)
 class Setting:
-    """``tries``: of a unicast frame at most; ``poll_ns``: from dump to dump."""
+    """``tries``: of a unicast frame at most; ``poll_ns``: from dump to dump;
+    ``frames_per_minute``: that each neighbor sends besides its beacons, at any time."""
 
     form: Form
     interval_tu: int
@@ -28,6 +29,7 @@ class Setting:
     neighbors: int = 1
     tries: int = 7
     poll_ns: int = SECOND_NS
+    frames_per_minute: float = 0.0
 
     @property
     def interval_ns(self) -> int:

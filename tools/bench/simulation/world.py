@@ -74,6 +74,9 @@ class World:
             self._observe(observation)
         self._poll(True)
         self._observe(Settled("nl80211"))
+        if setting.frames_per_minute:
+            for address in self.neighbors:
+                self._await_frame(address)
         if setting.form is Form.TAP:
             self._observe(Settled("frames"))
             self._at(self.now, self._our_beacon, _beacon(1000))
@@ -185,6 +188,15 @@ class World:
             return False
         address = neighbor.address
         return self._observe(BeaconSeen(MESH0, address, heard_ns, self._beacons[address]))
+
+    def _await_frame(self, address: str) -> None:
+        wait_minutes = self._random.expovariate(self.setting.frames_per_minute)
+        self._at(self.now + int(wait_minutes * 60 * SECOND_NS), self._frame, address)
+
+    def _frame(self, address: str) -> bool:
+        self._neighbor(address).frame(self.now)
+        self._await_frame(address)
+        return False
 
     def _our_beacon(self, beacon: Beacon) -> bool:
         self._at(self.now + OUR_INTERVAL_NS, self._our_beacon, beacon)
