@@ -22,6 +22,11 @@ PYTHON = sys.executable
 PYTEST = (PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider")
 
 
+# What every change must pass on a real kernel, in some minutes; and every way to fall silent.
+CORE = tuple(f"tests/kernel/test_{name}.py" for name in ("vm", "scenarios", "upheavals"))
+PRESENCE = tuple(f"tests/kernel/test_{name}.py" for name in ("silence", "beyond"))
+
+
 class Tier(NamedTuple):
     """One step: a command that exits 0 when all is well, and what it wants in its environment."""
 
@@ -42,9 +47,10 @@ TEST = (
     Tier("socket", (*PYTEST, "tests/socket")),
     Tier("process", (*PYTEST, "tests/process")),
     Tier("host", (*PYTEST, "tests/host")),
-    Tier("kernel-6.1", (*PYTEST, "tests/kernel"), (("MESHWATCH_KERNEL", "6.1"),)),
+    Tier("kernel-6.1", (*PYTEST, *CORE), (("MESHWATCH_KERNEL", "6.1"),)),
 )
 REST = (
+    Tier("presence-6.1", (*PYTEST, *PRESENCE), (("MESHWATCH_KERNEL", "6.1"),)),
     Tier("fuzz-c", ("tools/fuzz", "60")),
     Tier("fuzz-replay", ("tools/fuzz-replay", "60")),
     Tier("kernel-6.12", (*PYTEST, "tests/kernel"), (("MESHWATCH_KERNEL", "6.12"),)),
