@@ -9,7 +9,7 @@ Without a tap, the times of the signs of life tell: beacons come at multiples of
 if the distance of two signs was a multiple of it, and if no more frames came than beacons had to:
 what is sent all the time is seen at multiples of our own interval of looking. It is believed
 after twelve fits, of which each misfit takes four away, as of other times one in four fits by
-chance; and the largest such one counts.
+chance; and the largest such one counts. A silence of more than two of them at a look is a misfit.
 """
 
 from __future__ import annotations
@@ -74,8 +74,9 @@ class Cadence:
         """There is no tap any more."""
         self._claimed = self._claimed_before = 0
 
-    def live(self, life_ns: int, frames: int) -> None:
-        """A sign of life that the kernel dated, perhaps a beacon, and how many frames came yet."""
+    def live(self, life_ns: int, frames: int, silence_ns: int = 0) -> None:
+        """A sign of life that the kernel dated, perhaps a beacon, and how many frames came yet;
+        and for how long there was silence when it was looked for."""
         if self._claimed:
             return
         distance_ns = life_ns - self._life_ns
@@ -89,11 +90,14 @@ class Cadence:
         for place, tu in enumerate(_USUAL_TU):
             off_ns = (distance_ns + tu * TU_NS // 2) % (tu * TU_NS) - tu * TU_NS // 2
             due = distance_ns // (tu * TU_NS) + 2
-            fits = abs(off_ns) <= _TOLERANCE_NS and came <= _COUNTED * due
+            usual = silence_ns <= tu * TU_NS * 9 // 4  # at a look a new beacon is due already
+            fits = usual and abs(off_ns) <= _TOLERANCE_NS and came <= _COUNTED * due
             fit = self._fits[place] + (1 if fits else -_MISFIT)
             self._fits[place] = min(max(fit, 0), 2 * _FITS_NEEDED)
         for tu, fit in zip(_USUAL_TU, self._fits, strict=True):
             if fit >= _FITS_NEEDED:
                 self.tu = tu
                 self._learned = True
+                return
+            if fit >= _FITS_NEEDED // 2:  # a shorter one fits too, whatever this one turns out
                 return

@@ -129,7 +129,10 @@ class Link:
             fresh = first
         if fresh:
             if station.present & _RX_PACKETS:
-                self.patience.cadence.live(life_ns, station.rx_packets)
+                tu = self.patience.cadence.tu
+                self.patience.cadence.live(life_ns, station.rx_packets, now - life_ns)
+                if self.patience.cadence.tu != tu:
+                    self.patience.learn()
             self._live(life_ns, self._look_ns, hearing)
         assert self.life_ns is not None
         silence_ns = hearing.between(max(life_ns, self.life_ns), now)
@@ -201,7 +204,7 @@ class Link:
 
     def poked(self, now: int) -> None:
         """An agent sent a datagram; what it drew shows in the station entry, a moment later."""
-        if self.presence is Presence.QUIET:
+        if self.presence is Presence.QUIET and not self._dozes():
             self._pokes += 1
             self._poke_ns = now
 

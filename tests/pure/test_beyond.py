@@ -69,9 +69,9 @@ def test_a_neighbor_out_of_range_is_still_in_the_mesh() -> None:
     story.at(1, look())
     story.at(9, PathSeen(MESH0, PEER, path(next_hop=BOB)))
     assert story.at(10, look(inactive_ms=9000)) == ["present path"]
-    assert story.peer.proximity is Proximity.MESH
+    beyond = story.peer
     assert story.at(11, look(inactive_ms=10)) == ["present returned"]
-    assert story.peer.proximity is Proximity.DIRECT
+    assert (beyond.proximity, story.peer.proximity) == (Proximity.MESH, Proximity.DIRECT)
 
 
 def test_a_proxied_host() -> None:

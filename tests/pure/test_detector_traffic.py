@@ -10,10 +10,7 @@ from tools.bench.simulation.air import Air
 from tools.bench.simulation.setting import SECOND_NS, Form, Setting
 from tools.bench.simulation.world import World
 
-WRONG = pytest.mark.xfail(strict=True, reason="stray frames pass for beacons of a short interval")
 
-
-@WRONG
 @pytest.mark.parametrize(
     ("form", "loss", "frames_per_minute"),
     [(Form.PASSIVE, 0.0, 6.0), (Form.PASSIVE, 0.2, 6.0), (Form.BARE, 0.0, 6.0)],
@@ -28,7 +25,6 @@ def test_a_few_frames_are_not_taken_for_beacons(
     assert not world.ledger.departures
 
 
-@WRONG
 def test_a_link_that_just_came_up_is_not_judged_by_its_first_frames() -> None:
     """The frames of peering come at any time, and the first beacons after them."""
     for seed in range(4):
