@@ -181,6 +181,7 @@ def test_link_of_one_side_only(met: Lab, daemons: Daemons) -> None:
     await_row(paths, "mesh1", 0, SOON_S, presence="heard", reason="blocked")
     met.sh(deeds.unblock("mesh1", address(0)))
     await_row(tap, "mesh0", 1, SOON_S, presence="present", one_sided=None)
+    met.sh("sleep 3")  # until its beacons count us again
     met.sh(deeds.block("mesh0", address(1)))
     await_row(tap, "mesh0", 1, SOON_S, presence="heard", reason="blocked", one_sided="theirs")
     met.sh(deeds.unblock("mesh0", address(1)))
