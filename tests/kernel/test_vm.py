@@ -195,16 +195,6 @@ def test_blocked_link_is_open_on_the_other_side(machine: Machine, pair: Callable
     eventually(lambda: pair() >= 0)
 
 
-def test_threshold_keeps_a_weak_link_from_opening(
-    machine: Machine, pair: Callable[[], int]
-) -> None:
-    machine.run(deeds.set_rssi_threshold("mesh0", -20), check=True)
-    machine.run(f"iw dev mesh0 station del {address(machine, 'mesh1')}", check=True)
-    eventually(lambda: station(machine, "mesh0").get("mesh plink") == "LISTEN")
-    machine.run(deeds.set_rssi_threshold("mesh0", 0), check=True)
-    eventually(lambda: pair() >= 0)
-
-
 def test_scan_and_channel_switch_are_announced(machine: Machine, pair: Callable[[], int]) -> None:
     watcher = machine.spawn(["stdbuf", "-oL", "iw", "event"])
     eventually(lambda: machine.run(["pgrep", "-x", "iw"]).returncode == 0)
