@@ -77,6 +77,23 @@ class Proof(StrEnum):
     PATH = "path"  # the kernel's path table
 
 
+class AddressProof(StrEnum):
+    """How it is known that an IP address belongs to a hardware address."""
+
+    KERNEL = "kernel"  # the kernel's neighbor table says so
+    ECHO = "echo"  # it answered an echo request itself
+    DERIVED = "derived"  # made of the hardware address (RFC 4291 appendix A), verified by nobody
+
+
+class AddressScope(StrEnum):
+    """How far an IP address carries."""
+
+    LINK = "link"  # this link only: fe80::/10 (RFC 4291 2.5.6), 169.254.0.0/16 (RFC 3927)
+    UNIQUE_LOCAL = "unique_local"  # fc00::/7 (RFC 4193)
+    PRIVATE = "private"  # 10/8, 172.16/12, 192.168/16 (RFC 1918)
+    GLOBAL = "global"
+
+
 class OneSided(StrEnum):
     """Who of two believes in a link in which the other does not."""
 
@@ -151,6 +168,39 @@ class Evidence(Struct, frozen=True, gc=False, kw_only=True):
     silence_ms: int | None = None  # since the last sign of life, our deafness not counted
     missed: int | None = None  # beacons that should have come in that time
     unanswered: int | None = None  # probes or pokes in that time that drew nothing
+
+
+class Address(Struct, frozen=True, gc=False):
+    """One IP address of a neighbor; ``address`` is what getaddrinfo(3) takes, so a link-local one
+    carries ``%`` and the name of our interface."""
+
+    address: str
+    scope: AddressScope
+    proof: AddressProof
+
+
+class Service(Struct, frozen=True, gc=False):
+    """A service that somebody offers (RFC 6763): instance, where, and what its TXT record says."""
+
+    type: str  # "_xmpp-server._tcp"
+    instance: str
+    host: str | None
+    port: int
+    txt: tuple[tuple[str, str], ...] = ()
+
+
+class Claim(Struct, frozen=True, gc=False, kw_only=True):
+    """What a local program says of a neighbor; never verified by us, and never evidence."""
+
+    claimant: str  # what the program calls itself
+    uid: int  # whose program it is, as the kernel says
+    name: str | None = None  # a host name
+    nick: str | None = None
+    jid: str | None = None
+    fingerprint: str | None = None  # of its key
+    verified: bool = False  # the program says that it verified this
+    claimed_ns: int  # since when it says so in these words
+    services: tuple[Service, ...] = ()
 
 
 class Neighbor(Struct, frozen=True, gc=False, kw_only=True):

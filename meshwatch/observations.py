@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from meshwatch.model import InterfaceType
+from meshwatch.model import AddressProof, InterfaceType, Service
 
 
 class StationField(IntFlag):
@@ -337,6 +337,45 @@ class PathsSwept(Struct, frozen=True):
     proxies: frozenset[str]
 
 
+class AddressSeen(Struct, frozen=True, gc=False):
+    """This IP address is behind this hardware address of an interface's link.
+
+    ``ip`` is canonical text (RFC 5952) without a scope.
+    """
+
+    ifindex: int
+    address: str
+    ip: str
+    proof: AddressProof
+
+
+class AddressFailed(Struct, frozen=True, gc=False):
+    """Nobody answers for this IP address any more: the kernel's entry failed or was removed."""
+
+    ifindex: int
+    ip: str
+
+
+class ClaimMade(Struct, frozen=True, gc=False, kw_only=True):
+    """A local program says this of a neighbor, instead of what it said before.
+
+    ``claimant`` is what the program calls itself, ``uid`` whose it is, as the kernel says. It is
+    forgotten after ``lifetime_ns``; 0 withdraws it.
+    """
+
+    ifindex: int
+    address: str
+    claimant: str
+    uid: int
+    name: str | None = None
+    nick: str | None = None
+    jid: str | None = None
+    fingerprint: str | None = None
+    verified: bool = False
+    services: tuple[Service, ...] = ()
+    lifetime_ns: int
+
+
 Observation = (
     StationSeen
     | StationDeleted
@@ -354,6 +393,9 @@ Observation = (
     | PathSeen
     | ProxySeen
     | PathsSwept
+    | AddressSeen
+    | AddressFailed
+    | ClaimMade
     | SourceState
     | Settled
     | Deaf
@@ -378,4 +420,11 @@ class ProbeWanted(Struct, frozen=True, gc=False):
     address: str
 
 
-Question = LookWanted | ProbeWanted
+class AddressWanted(Struct, frozen=True, gc=False):
+    """Which IP addresses are behind this hardware address? Asked of a neighbor that arrived."""
+
+    ifindex: int
+    address: str
+
+
+Question = LookWanted | ProbeWanted | AddressWanted
