@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import struct
 
+import pytest
+
 from tests.harness.spoken import (
     MESH,
     A,
@@ -19,6 +21,7 @@ from tests.harness.spoken import (
 )
 from tools.harness import craft
 from tools.harness.air import Air, Ids
+from tools.harness.blocks import MalformedBlocks, blocks
 from tools.harness.capture import Frame
 from tools.harness.reach import Reach
 from tools.harness.truth import State, spells
@@ -152,6 +155,23 @@ def test_malformed_peering_frames_are_signs_of_life_and_nothing_else() -> None:
     assert air.peered(A, B, 3 * S)
     assert air.side(A, C).at(3 * S) is None
     assert air.stations[C].lives
+
+
+def test_a_link_blocked_by_hand_ends_on_that_side_without_a_word() -> None:
+    frames = [*peering(1, A, B, 11, 22), *beacons(A, 1, 6), *beacons(B, 1, 6)]
+    air = Air(frames, blocks=blocks(f"3.5 {A} {B}\n"))
+    assert air.side(A, B).at(round(3.4 * S)) == Ids(11, 22)
+    assert air.side(A, B).at(4 * S) is None
+    assert air.side(B, A).at(4 * S) == Ids(22, 11)
+    assert states(air, A, B)[-1] == (3.5, State.HEARD)
+    reopened = Air([*frames, *peering(5, A, B, 12, 23)], blocks=blocks(f"3.5 {A} {B}\n"))
+    assert reopened.side(A, B).at(6 * S) == Ids(12, 23)
+
+
+@pytest.mark.parametrize("line", ["", "3.5 02:00:00:00:00:00", "soon A B", "1 A B C"])
+def test_malformed_blocks_are_refused(line: str) -> None:
+    with pytest.raises(MalformedBlocks, match="SECONDS STATION OTHER"):
+        list(blocks(f"{line}\n"))
 
 
 # ---- life ---------------------------------------------------------------------------------------

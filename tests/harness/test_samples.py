@@ -162,8 +162,9 @@ def test_without_reach_hwsim0_shows_too_much(capsys: pytest.CaptureFixture[str])
         [COMMAND[1], *COMMAND[1:]],
         [COMMAND[0], COMMAND[0], *COMMAND[2:]],
         [*COMMAND, "--reach", COMMAND[1]],
+        [*COMMAND, "--blocked", COMMAND[1]],
     ],
-    ids=["no capture", "not a capture", "not a log", "not a reach"],
+    ids=["no capture", "not a capture", "not a log", "not a reach", "not blocks"],
 )
 def test_bad_files(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2

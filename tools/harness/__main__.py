@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tools.harness import capture
+from tools.harness import blocks, capture
 from tools.harness.air import Air
 from tools.harness.bounds import Bounds
 from tools.harness.compare import compare
@@ -60,6 +60,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "for a capture of hwsim0 if radios went out of reach",
     )  # fmt: skip
     parser.add_argument(
+        "--blocked", type=Path, metavar="FILE",
+        help="which links were blocked by hand: lines `SECONDS STATION OTHER`",
+    )  # fmt: skip
+    parser.add_argument(
         "--wall-offset-ns", type=int, default=0, metavar="N",
         help="for a capture in wall time: what that is ahead of CLOCK_MONOTONIC",
     )  # fmt: skip
@@ -73,10 +77,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(str(error))
     try:
         reach = Reach.read(options.reach) if options.reach else None
-        air = Air(capture.read(options.pcap, options.wall_offset_ns), reach)
+        blocked = blocks.read(options.blocked) if options.blocked else []
+        air = Air(capture.read(options.pcap, options.wall_offset_ns), reach, blocked)
         with options.news.open("rb") as lines:
             news = News(lines, options.observer)
-    except (OSError, capture.MalformedCapture, MalformedReach, MalformedLog) as error:
+    except (
+        OSError, capture.MalformedCapture, MalformedReach, blocks.MalformedBlocks, MalformedLog
+    ) as error:  # fmt: skip
         print(f"harness: {error}", file=sys.stderr)
         return 2
     comparison = compare(air, news, bounds, options.silence)

@@ -19,9 +19,11 @@ The rules. Clauses are IEEE Std 802.11-2016's.
 6. A side is *unknown* until its station sends an Open or Confirm to the other, sends or gets a
    Close, or counts no peers at all in a beacon: links may be older than the capture.
 7. In a simulated air a frame counts for an observer only if it was within reach then.
+8. A side that its user closed without a word (`plink_action block`) ends when that was done, which
+   has to be told beside the frames.
 
-What frames cannot tell: a side that its user closed without a word (`plink_action block`), and
-who really sent a frame. A forged beacon is a sign of life; a forged Close ends a link indeed.
+What frames cannot tell is who really sent them. A forged beacon is a sign of life; a forged Close
+ends a link indeed.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from tools.harness.blocks import Block
 from tools.harness.capture import Frame
 from tools.harness.dissect import Beacon, Peering, Said, dissect
 from tools.harness.layers import CLOSE, CONFIRM, OPEN
@@ -138,7 +141,9 @@ class Station:
 class Air:
     """The frames of one capture, understood by the rules above."""
 
-    def __init__(self, frames: Iterable[Frame], reach: Reach | None = None) -> None:
+    def __init__(
+        self, frames: Iterable[Frame], reach: Reach | None = None, blocks: Iterable[Block] = ()
+    ) -> None:
         self.reach = reach
         self.stations: dict[str, Station] = defaultdict(Station)
         self.sides: dict[tuple[str, str], Side] = defaultdict(Side)
@@ -149,8 +154,13 @@ class Air:
         self.begin_ns, self.end_ns = (said[0].time_ns, said[-1].time_ns) if said else (0, 0)
         self._ours = {one.sender for one in said if one.by_us}
         self._acknowledged = not self._ours and any(one.acknowledges for one in said)
-        for one in said:
-            self._hear(one)
+        happened: list[Said | Block] = [*said, *blocks]
+        happened.sort(key=lambda one: one.time_ns)
+        for event in happened:
+            if isinstance(event, Block):
+                self.sides[event.station, event.other].closed(event.time_ns)
+            else:
+                self._hear(event)
 
     def peered(self, one: str, other: str, time_ns: int) -> bool:
         """Whether the link between the two was established at this time: both sides of it."""

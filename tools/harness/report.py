@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from statistics import median
 
 from tools.harness.bounds import Bounds
 from tools.harness.compare import Comparison, Disagreement, Event
@@ -62,10 +63,12 @@ def _disagreement(one: Disagreement) -> str:
 
 
 def _worst(comparison: Comparison) -> Iterator[str]:
-    """For each kind of event, how many there were and the longest delay."""
+    """For each kind of event, how many there were, and the middle and the longest delay."""
     for kind in Bounds.__dataclass_fields__:
         events = [event for event in comparison.events if event.kind == kind]
         delays = [event.delay_ns for event in events if event.delay_ns is not None]
         if events:
-            slowest = f"slowest {max(delays) / 1e9:.3f} s" if delays else "none told"
-            yield f"{kind:11}  {len(events):3} times, {len(delays):3} told, {slowest}"
+            told = "none told"
+            if delays:
+                told = f"median {median(delays) / 1e9:.3f} s, slowest {max(delays) / 1e9:.3f} s"
+            yield f"{kind:11}  {len(events):3} times, {len(delays):3} told, {told}"
