@@ -1,45 +1,35 @@
-"""meshwatch-agent(8): what goes out into the world on behalf of the table, outside the daemon."""
+"""meshwatch-agent(8): what is done on behalf of the table, outside the daemon, duty by duty."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import socket
-import time
-from collections import Counter
-from pathlib import Path
+from collections.abc import Sequence
+from typing import Protocol
 
-from meshwatch.client import (
-    Came,
-    Changed,
-    Disconnected,
-    Event,
-    Mirror,
-    Neighbor,
-    Removed,
-    Resynchronised,
-    follow,
-)
-from meshwatch.poke import Schedule, link_local
-from meshwatch.protocol import claims
+from meshwatch.client import Disconnected, Event, Mirror, Resynchronised, follow
 
 log = logging.getLogger(__name__)
 
-DISCARD_PORT = 9  # RFC 863: whoever gets it throws it away
+
+class Duty(Protocol):
+    """One thing that the agent does; each knows nothing of the others."""
+
+    def take(self, event: Event, mirror: Mirror) -> None:
+        """The daemon tells this. Not called with what a replaying daemon tells."""
+
+    def close(self) -> None:
+        """Do no more."""
+
+    def summary(self) -> str:
+        """What was done, for the log."""
 
 
 class Agent:
-    """Follows a daemon and pokes whom it calls quiet."""
+    """Follows a daemon and hands what it tells to the duties."""
 
-    def __init__(self, runtime_directory: str) -> None:
-        self.poked = 0
-        self.unsent: Counter[str] = Counter()  # pokes that could not be sent, by interface
-        self.unclaimed = 0  # pokes the daemon could not be told of
+    def __init__(self, runtime_directory: str, duties: Sequence[Duty]) -> None:
         self._directory = runtime_directory
-        self._claims_path = str(Path(runtime_directory) / "claims.sock")
-        self._schedule = Schedule()
-        self._timer: asyncio.TimerHandle | None = None
-        self._complained: set[str] = set()  # what fails at present and was logged
+        self._duties = duties
 
     async def run(self) -> None:
         """Serve until cancelled. Raises ProtocolError if the daemon speaks another protocol."""
@@ -48,68 +38,18 @@ class Agent:
                 async for event in daemon:
                     self._take(event, daemon.mirror)
         finally:
-            if self._timer is not None:
-                self._timer.cancel()
+            for duty in self._duties:
+                duty.close()
 
     def _take(self, event: Event, mirror: Mirror) -> None:
-        now = time.monotonic_ns()
+        real = mirror.version is not None and mirror.version.replay is None
         match event:
-            case Came(neighbor=neighbor) | Changed(neighbor=neighbor):
-                if _real(mirror):
-                    self._schedule.told(neighbor, now)
-            case Removed(neighbor=neighbor):
-                self._schedule.gone(neighbor)
             case Disconnected(why=why):
-                self._schedule.clear()
                 log.info("lost meshwatchd: %s", why)
             case Resynchronised(version=version):
-                what = "" if _real(mirror) else ", which replays a recording: nobody is poked"
+                what = "" if real else ", which replays a recording: nothing is done"
                 log.info("following meshwatchd %s%s", version.release, what)
-        self._turn()
-
-    def _turn(self) -> None:
-        for neighbor in self._schedule.due(time.monotonic_ns()):
-            if self._send(neighbor):
-                self._claim(neighbor)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        deadline = self._schedule.deadline()
-        if deadline is not None:
-            self._timer = asyncio.get_running_loop().call_at(deadline / 1e9, self._turn)
-
-    def _send(self, neighbor: Neighbor) -> bool:
-        """Send an empty datagram to the neighbor; whether it went out."""
-        try:
-            with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as out:
-                out.setblocking(False)
-                out.sendto(b"", (link_local(neighbor.address), DISCARD_PORT, 0, neighbor.ifindex))
-        except OSError as error:  # no IPv6 at all, or none on this interface, or it is down
-            self.unsent[neighbor.interface] += 1
-            self._complain(neighbor.interface, "cannot poke on", error)
-            return False
-        self.poked += 1
-        self._complained.discard(neighbor.interface)
-        return True
-
-    def _claim(self, neighbor: Neighbor) -> None:
-        claim = claims.encode(claims.Poked(neighbor.interface, neighbor.address))
-        try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
-                out.setblocking(False)
-                out.sendto(claim, self._claims_path)
-        except OSError as error:
-            self.unclaimed += 1
-            self._complain(self._claims_path, "cannot tell the daemon at", error)
-        else:
-            self._complained.discard(self._claims_path)
-
-    def _complain(self, where: str, what: str, error: OSError) -> None:
-        if where not in self._complained:
-            self._complained.add(where)
-            log.warning("%s %s: %s", what, where, error.strerror or error)
-
-
-def _real(mirror: Mirror) -> bool:
-    """The neighbors are those of this machine, now, and not of a recording."""
-    return mirror.version is not None and mirror.version.replay is None
+        # What a recording tells is not of this machine, and not now.
+        if real or isinstance(event, Disconnected):
+            for duty in self._duties:
+                duty.take(event, mirror)

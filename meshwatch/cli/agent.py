@@ -9,9 +9,11 @@ import signal
 import sys
 
 from meshwatch import systemd
-from meshwatch.agent import Agent
+from meshwatch.agent import Agent, Duty
+from meshwatch.claimant import Claimant
 from meshwatch.cli.exits import Exit
 from meshwatch.cli.view import Names
+from meshwatch.poking import Poking
 
 log = logging.getLogger(__name__)
 
@@ -23,11 +25,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, names: Names) -> Exit:
     """Serve until SIGTERM or SIGINT."""
-    if arguments.no_poke:
+    claimant = Claimant(arguments.runtime_directory)
+    duties: list[Duty] = []
+    if not arguments.no_poke:
+        duties.append(Poking(claimant))
+    if not duties:
         print("meshwatch: with --no-poke the agent has nothing to do", file=sys.stderr)
         return Exit.USAGE
     systemd.log_to_stderr(logging.INFO)
-    asyncio.run(_serve(Agent(arguments.runtime_directory)))
+    asyncio.run(_serve(Agent(arguments.runtime_directory, duties)))
+    done = [*(duty.summary() for duty in duties), f"{claimant.unclaimed} claims could not be made"]
+    log.info("%s", "; ".join(done))
     return Exit.OK
 
 
@@ -40,11 +48,5 @@ async def _serve(agent: Agent) -> None:
     systemd.notify("READY=1")
     await asyncio.wait([serving])
     systemd.notify("STOPPING=1")
-    log.info(
-        "%d pokes sent, %d could not be sent, %d could not be told to the daemon",
-        agent.poked,
-        agent.unsent.total(),
-        agent.unclaimed,
-    )
     if not serving.cancelled():
         serving.result()

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from meshwatch import cli, config, link, measuring, poke, probes, table
-from meshwatch.agent import DISCARD_PORT
 from meshwatch.claims import BURST, NOBODY, PERIOD_NS, Claims
 from meshwatch.cli import view
 from meshwatch.cli.exits import Exit
 from meshwatch.observations import Poked
+from meshwatch.poking import DISCARD_PORT
 from meshwatch.protocol.claims import MAX_CLAIM
 
 ROOT = Path(__file__).parents[2]

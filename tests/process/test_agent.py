@@ -168,7 +168,7 @@ def test_a_quiet_neighbor_gets_three_datagrams_and_the_daemon_is_told_of_each(
             assert time.monotonic() - begun_s > 0.49  # two gaps of 250 ms
             assert [await air.arrived() for _ in range(3)] == [AT_THE_NEIGHBOR] * 3
             assert await running.end() == 0
-            assert " 3 pokes sent, 0 could not be sent, 0 could not be told" in running.log
+            assert " 3 pokes sent, 0 could not be sent; 0 claims could not be made" in running.log
 
     play(scene)
 
@@ -210,7 +210,7 @@ def test_a_recording_is_not_the_world(tmp_path: Path) -> None:
         async with agent(tmp_path, air) as running:
             async with daemon(tmp_path, replay="meet.pcapng") as serving:
                 serving.tell(Presence.QUIET)
-                await running.says("following meshwatchd", "a recording: nobody is poked")
+                await running.says("following meshwatchd", "a recording: nothing is done")
                 serving.tell(Presence.QUIET, other)
             await running.says("lost meshwatchd")
             async with daemon(tmp_path) as serving:

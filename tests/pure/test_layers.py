@@ -25,12 +25,28 @@ for level, names in enumerate(
     LAYERS |= dict.fromkeys(names.split(), level)
 
 # Clients stand beside the daemon: they know the words and the form, nothing of its insides.
-CLIENTS = {"client", "cli", "agent", "poke"}
+CLIENTS = {
+    "client",
+    "cli",
+    "agent",
+    "poke",
+    "notify",
+    "discretion",
+    "claimant",
+    "complaints",
+    "poking",
+    "names",
+    "asking",
+    "inquiry",
+    "hooks",
+    "scripts",
+    "runner",
+}
 FOR_CLIENTS = {"__init__", "model", "protocol", "account", "systemd"} | CLIENTS
 
 FENCES = {
     "pyroute2": {"kernel", "codec"},
-    "dbus_next": {"bus"},
+    "dbus_next": {"bus", "notify"},
     "meshwatch._csrc": {"records", "frames", "kernel", "tap"},
     "asyncio": {
         "kernel",
@@ -40,12 +56,17 @@ FENCES = {
         "client",
         "cli",
         "agent",
+        "poking",
+        "inquiry",
+        "runner",
+        "notify",
         "pump",
         "taps",
         "sources",
         "playback",
         "daemon",
     },
+    "zeroconf": {"names"},
     "scapy": set(),
 }
 NEVER_BELOW_IO = {"time", "socket", "os"}
