@@ -356,6 +356,16 @@ class AddressFailed(Struct, frozen=True, gc=False):
     ip: str
 
 
+class OwnAddresses(Struct, frozen=True, gc=False):
+    """The IPv6 addresses of an interface of ours that others can answer to, sorted.
+
+    None whose duplicates are still looked for is among them (RFC 4862 5.4).
+    """
+
+    ifindex: int
+    ips: tuple[str, ...]
+
+
 class ClaimMade(Struct, frozen=True, gc=False, kw_only=True):
     """A local program says this of a neighbor, instead of what it said before.
 
@@ -395,6 +405,7 @@ Observation = (
     | PathsSwept
     | AddressSeen
     | AddressFailed
+    | OwnAddresses
     | ClaimMade
     | SourceState
     | Settled
