@@ -2,62 +2,20 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from meshwatch.account import Account
 from meshwatch.beyond import Beyond
+from meshwatch.entry import Entry, Spent
 from meshwatch.hearing import Hearing
 from meshwatch.link import Link
 from meshwatch.means import Means
-from meshwatch.model import Interface, Key, Neighbor, Presence, Proximity, Readings
-from meshwatch.observations import Beacon, InterfaceSeen, LinkSeen
-from meshwatch.portrait import escaped
-
-NEWS_BURST, NEWS_PERIOD_NS = 16, 10_000_000_000
+from meshwatch.model import Evidence, Interface, Neighbor, Presence, Proof, Proximity, Reason
+from meshwatch.observations import Beacon, InterfaceSeen, LinkSeen, Path, PathsSwept
+from meshwatch.portrait import escaped, neighbor
 
 #: Whoever is no station of ours, on the air or beyond, is noted up to this number: anybody can
 #: send in any name.
 MOST_STRANGERS = 256
 #: A stranger is noted when a second beacon came within this time.
 STRANGE_NS = 15_000_000_000
-
-
-class Spent(NamedTuple):
-    """What a neighbor cost us."""
-
-    news: Account
-    probes: Account
-
-    def matters(self, now: int) -> bool:
-        """Somebody new would have more credit."""
-        return max(self.news.full_ns(), self.probes.full_ns()) > now
-
-
-class Entry:
-    """What is known and published of one address, and what is due."""
-
-    __slots__ = (
-        "account",
-        "beyond",
-        "held",
-        "key",
-        "link",
-        "paced_ns",
-        "pending",
-        "queued_ns",
-        "row",
-    )
-
-    def __init__(self, ifindex: int, address: str, spent: Spent | None) -> None:
-        self.key = Key("neighbor", ifindex, address)
-        self.link = Link(ifindex, address, spent.probes if spent else None)
-        self.beyond: Beyond | None = None
-        self.row: Neighbor | None = None
-        self.account = spent.news if spent else Account(NEWS_BURST, NEWS_PERIOD_NS)
-        self.held = False  # there is news, to be told when the account allows it
-        self.pending: Readings | None = None  # newer than the row's, to be published in time
-        self.paced_ns = 0  # when the row was last published
-        self.queued_ns: int | None = None  # the place in the agenda that counts
 
 
 class Port:
@@ -115,7 +73,7 @@ class Port:
         entry = self.entries.pop(address, None)
         if entry is None:
             return None
-        spent = Spent(entry.account, entry.link.account)
+        spent = entry.spent
         if spent.matters(now):
             if len(self._spent) >= MOST_STRANGERS:
                 for known in [a for a, each in self._spent.items() if not each.matters(now)]:
@@ -132,7 +90,71 @@ class Port:
             if address not in addresses and (entry.link.station or not entry.row)
         ]
 
-    def shows(self, link: Link) -> bool:
+    # ---- evidence beyond one hop ----------------------------------------------------------------
+
+    def see_beyond(self, address: str, seen: Path | str, now: int) -> Entry | None:
+        """There is a path to the address, or a proxy for it; None if it is not to be noted."""
+        if self.row is None or address == self.row.address:
+            return None
+        entry = self.outsider(address, now)
+        if entry is None:
+            return None
+        if entry.beyond is None:
+            entry.beyond = Beyond(address)
+        if isinstance(seen, Path):
+            entry.beyond.see_path(seen, now)
+        else:
+            entry.beyond.see_proxy(seen, now)
+        return entry
+
+    def sweep_beyond(self, swept: PathsSwept, now: int) -> list[Entry]:
+        """Only these paths and proxies exist; whom that may concern."""
+        concerned = []
+        for address, entry in self.entries.items():
+            beyond = entry.beyond
+            if beyond is None:
+                continue
+            if beyond.path is not None and address not in swept.paths:
+                beyond.see_path(None, now)
+            if beyond.proxy is not None and address not in swept.proxies:
+                beyond.see_proxy(None, now)
+            concerned.append(entry)
+        return concerned
+
+    def drop_beyond(self, entry: Entry, now: int) -> None:
+        """Nothing is beyond: forget that there was, and the entry if there is nothing else."""
+        if entry.beyond is not None and entry.beyond.empty:
+            entry.beyond = None
+            if entry.row is None and entry.link.life_ns is None:
+                self.forget(entry.key.name, now)
+
+    # ---- rows -----------------------------------------------------------------------------------
+
+    def portray(self, entry: Entry, now: int) -> Neighbor | None:
+        """What is to be published of an address: in radio range rather than beyond."""
+        first_heard_ns = entry.row.first_heard_ns if entry.row else now
+        if self.row is None:
+            return None
+        beyond = entry.beyond
+        if self._shows(entry.link):
+            row = neighbor(entry.link, self.row.interface, first_heard_ns)
+            if beyond is not None and beyond.path is not None:
+                row = beyond.add_path(row)
+            return row
+        if self.alive and beyond is not None and beyond.shows:
+            return beyond.neighbor(self.row.ifindex, self.row.interface, first_heard_ns)
+        return None
+
+    def parting(self, entry: Entry) -> tuple[Reason, Evidence]:
+        """Why there is nothing to show of an address any more."""
+        link, beyond = entry.link, entry.beyond
+        if self.alive and entry.row and entry.row.proximity is not Proximity.DIRECT and beyond:
+            return beyond.reason, Evidence(proof=Proof.PATH)
+        if self.alive and link.presence is None:
+            return Reason.SILENT, link.evidence
+        return Reason.INTERFACE_DOWN, Evidence(proof=Proof.EVENT)
+
+    def _shows(self, link: Link) -> bool:
         """Evidence from before the interface came up is void: the kernel kept no station."""
         return self.alive and link.presence is not None and link.evidence_ns >= self.running_ns
 

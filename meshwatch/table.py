@@ -5,10 +5,6 @@ done as of when it was due. So it does not matter how often somebody looks at th
 
 What would decide something about a neighbor is asked for (:meth:`Table.questions`); nobody has
 to answer.
-
-News of one neighbor is told at once sixteen times on credit, and one more every ten seconds: a
-link that bounces is held back then, as ``bouncing``, and what is told of it when its turn comes
-is how it is at that time. Only that a neighbor is gone is never held back.
 """
 
 from __future__ import annotations
@@ -16,18 +12,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from heapq import heappop, heappush
 
-from msgspec.structs import replace
-
 from meshwatch.account import Account
-from meshwatch.beyond import Beyond
+from meshwatch.entry import Entry
 from meshwatch.model import (
     Change,
     Evidence,
     Key,
     Neighbor,
-    Presence,
     Proof,
-    Proximity,
     Reason,
     Row,
     Source,
@@ -41,7 +33,6 @@ from meshwatch.observations import (
     InterfacesSwept,
     LinkSeen,
     Observation,
-    Path,
     PathSeen,
     PathsSwept,
     Poked,
@@ -55,10 +46,7 @@ from meshwatch.observations import (
     StationSeen,
     StationsSwept,
 )
-from meshwatch.port import Entry, Port
-from meshwatch.portrait import neighbor
-
-PACE_NS = 1_000_000_000  # readings of one neighbor are published at most this often
+from meshwatch.port import Port
 
 #: Where stations, candidates and interfaces come from, and where beacons do.
 _STATIONS, _FRAMES = "nl80211", "frames"
@@ -125,12 +113,15 @@ class Table:
                 if port := self._ports.get(ifindex):
                     gone = port.absent(addresses)
                     self._forget(port, gone, Reason.ABSENT, Proof.LOOK, changes)
-            case PathSeen(ifindex, address, path):
-                self._see_beyond(ifindex, address, path, now, changes)
-            case ProxySeen(ifindex, address, proxy):
-                self._see_beyond(ifindex, address, proxy, now, changes)
-            case PathsSwept():
-                self._on_paths_swept(observation, now, changes)
+            case PathSeen(ifindex, address, seen) | ProxySeen(ifindex, address, seen):
+                port = self._ports.get(ifindex)
+                if port and (beyond := port.see_beyond(address, seen, now)):
+                    self._publish(port, beyond, now, changes)
+            case PathsSwept(ifindex):
+                if port := self._ports.get(ifindex):
+                    for each in port.sweep_beyond(observation, now):
+                        self._publish(port, each, now, changes)
+                        port.drop_beyond(each, now)
             case ScanSeen(wiphy, scanning):
                 self._on_scan(wiphy, scanning, now)
             case InterfaceSeen(ifindex):
@@ -236,39 +227,6 @@ class Table:
             entry.link.hear(seen.beacon, seen.heard_ns, now, port.hearing, port.own)
             self._publish(port, entry, now, changes)
 
-    def _see_beyond(
-        self, ifindex: int, address: str, seen: Path | str, now: int, changes: Changes
-    ) -> None:
-        port = self._ports.get(ifindex)
-        if port is None or port.row is None or address == port.row.address:
-            return
-        entry = port.outsider(address, now)
-        if entry is None:
-            return
-        if entry.beyond is None:
-            entry.beyond = Beyond(address)
-        if isinstance(seen, Path):
-            entry.beyond.see_path(seen, now)
-        else:
-            entry.beyond.see_proxy(seen, now)
-        self._publish(port, entry, now, changes)
-
-    def _on_paths_swept(self, swept: PathsSwept, now: int, changes: Changes) -> None:
-        port = self._ports.get(swept.ifindex)
-        for address, entry in list(port.entries.items()) if port else ():
-            beyond = entry.beyond
-            if port is None or beyond is None:
-                continue
-            if beyond.path is not None and address not in swept.paths:
-                beyond.see_path(None, now)
-            if beyond.proxy is not None and address not in swept.proxies:
-                beyond.see_proxy(None, now)
-            self._publish(port, entry, now, changes)
-            if beyond.empty:
-                entry.beyond = None
-                if entry.row is None and entry.link.life_ns is None:
-                    port.forget(address, now)
-
     def _deafen(self, since_ns: int, until_ns: int) -> None:
         for port in self._ports.values():
             port.hearing.deaf(since_ns, until_ns)
@@ -311,84 +269,17 @@ class Table:
         """Compare a neighbor with what is published of it; news go out at once, as a rule."""
         if port.alive:
             entry.link.plan(now, port.hearing, port.means)
-        old = entry.row
-        new = self._row(port, entry, now)
-        if new is None:
-            entry.held = False
-            if old is not None:
-                self._withdraw(port, entry, changes)
-                self._note_gate(port, old, None, now, changes)
-        elif (
-            old is not None
-            and old == replace(new, readings=old.readings, bouncing=old.bouncing)
-            and not self._calmed(entry, now)
-        ):
-            entry.held = False
-            entry.pending = new.readings if new.readings != old.readings else None
-            if entry.pending is not None and entry.paced_ns + PACE_NS <= now:
-                self._publish_readings(entry, now, changes)
-        elif self._may_tell(entry, old, new, now):
-            calmed = self._calmed(entry, now)
-            entry.account.spend(now)
-            entry.held = False
-            bouncing = entry.account.ready_ns() > now or bool(old and old.bouncing and not calmed)
-            entry.row, entry.pending, entry.paced_ns = new, None, now
-            if bouncing:
-                entry.row = replace(new, bouncing=True)
-            changes.append(Change(entry.key, old, entry.row))
-            self._note_gate(port, old, new, now, changes)
-        else:
-            entry.held = True
+        new = port.portray(entry, now)
+        change = entry.tell(new, now) if new else entry.withdraw(*port.parting(entry))
+        self._note(port, change, changes)
         self._queue(port, entry)
 
-    def _row(self, port: Port, entry: Entry, now: int) -> Neighbor | None:
-        """What is to be published of an address: in radio range rather than beyond."""
-        first_heard_ns = entry.row.first_heard_ns if entry.row else now
-        if port.row is None:
-            return None
-        beyond = entry.beyond
-        if port.shows(entry.link):
-            row = neighbor(entry.link, port.row.interface, first_heard_ns)
-            if beyond is not None and beyond.path is not None:
-                row = beyond.add_path(row)
-            return row
-        if port.alive and beyond is not None and beyond.shows:
-            return beyond.neighbor(port.row.ifindex, port.row.interface, first_heard_ns)
-        return None
-
-    def _may_tell(self, entry: Entry, old: Neighbor | None, new: Neighbor, now: int) -> bool:
-        gone = new.presence is Presence.HEARD and old and old.presence is not Presence.HEARD
-        return bool(gone) or entry.account.ready_ns() <= now
-
-    def _calmed(self, entry: Entry, now: int) -> bool:
-        return entry.row is not None and entry.row.bouncing and entry.account.half_ns() <= now
-
-    def _publish_readings(self, entry: Entry, now: int, changes: Changes) -> None:
-        old = entry.row
-        assert old is not None and entry.pending is not None
-        entry.row = replace(old, readings=entry.pending)
-        entry.pending, entry.paced_ns = None, now
-        changes.append(Change(entry.key, old, entry.row, news=False))
-
-    def _withdraw(self, port: Port, entry: Entry, changes: Changes) -> None:
-        """There is nothing to show any more; what is known stays."""
-        link, beyond = entry.link, entry.beyond
-        if not port.alive:
-            self._remove(entry, Reason.INTERFACE_DOWN, Evidence(proof=Proof.EVENT), changes)
-        elif entry.row and entry.row.proximity is not Proximity.DIRECT and beyond:
-            self._remove(entry, beyond.reason, Evidence(proof=Proof.PATH), changes)
-        elif link.presence is None:
-            self._remove(entry, Reason.SILENT, link.evidence, changes)
-        else:
-            self._remove(entry, Reason.INTERFACE_DOWN, Evidence(proof=Proof.EVENT), changes)
-
-    def _remove(self, entry: Entry, reason: Reason, evidence: Evidence, changes: Changes) -> None:
-        """Take the row from the table; the link may stay."""
-        if entry.row is not None:
-            change = Change(entry.key, entry.row, None, reason=reason, evidence=evidence)
-            changes.append(change)
-        entry.row = entry.pending = None
-        entry.held = False
+    def _note(self, port: Port, change: Change | None, changes: Changes) -> None:
+        if change is None:
+            return
+        changes.append(change)
+        if change.news and (_gate(change.old) or _gate(change.new)):
+            self._tell_interface(port, changes)
 
     def _forget(
         self,
@@ -401,16 +292,7 @@ class Table:
         """Take rows and links from the table: whoever comes back is somebody new."""
         for address in addresses:
             if entry := port.forget(address, self._now):
-                old = entry.row
-                self._remove(entry, reason, Evidence(proof=proof), changes)
-                self._note_gate(port, old, None, self._now, changes)
-
-    def _note_gate(
-        self, port: Port, old: Neighbor | None, new: Neighbor | None, now: int, changes: Changes
-    ) -> None:
-        """The gates that are in reach stand in the interface's row."""
-        if (old is not None and old.gate) or (new is not None and new.gate):
-            self._tell_interface(port, changes)
+                self._note(port, entry.withdraw(reason, Evidence(proof=proof)), changes)
 
     # ---- the agenda -----------------------------------------------------------------------------
 
@@ -421,12 +303,7 @@ class Table:
         times = [entry.link.ask_ns] if port.alive else []
         if entry.row is not None:
             times.append(self._expires_ns(port, entry))
-            if entry.pending is not None:
-                times.append(entry.paced_ns + PACE_NS)
-            if entry.row.bouncing and not entry.held:
-                times.append(entry.account.half_ns())
-        if entry.held:
-            times.append(entry.account.ready_ns())
+        times += entry.due_ns()
         return min((ns for ns in times if ns is not None), default=None)
 
     def _queue(self, port: Port, entry: Entry) -> None:
@@ -468,3 +345,8 @@ class Table:
             new = self._sources[source] = Source(source=source, since_ns=now, failure=failure)
             changes.append(Change(new.key, old, new))
         self.ready = self.ready or (source == _STATIONS and failure is not None)
+
+
+def _gate(row: Row | None) -> bool | None:
+    """Those in reach stand in the interface's row."""
+    return isinstance(row, Neighbor) and row.gate

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from meshwatch.entry import NEWS_BURST, NEWS_PERIOD_NS
 from meshwatch.model import Neighbor, Plink, Presence
-from meshwatch.port import NEWS_BURST, NEWS_PERIOD_NS
 from tests.pure.scenarios import SECOND, Story, look
 
 PERIOD_S = NEWS_PERIOD_NS // SECOND

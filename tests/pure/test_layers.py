@@ -14,7 +14,7 @@ LAYERS: dict[str, int] = {}
 for level, names in enumerate(
     [
         "__init__ model observations",
-        "hearing account means cadence loss reach sides traffic patience link portrait beyond"
+        "hearing account means cadence loss reach sides traffic patience link portrait beyond entry"
         " port table feed",
         "codec records frames netlink pace look nl80211 rtnetlink capture claims protocol"
         " pcap recording replay interfaces watched glances probes measuring paths scans",

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
+from meshwatch.entry import PACE_NS
 from meshwatch.model import (
     Change,
     InterfaceType,
@@ -28,7 +29,7 @@ from meshwatch.observations import (
     StationsSwept,
 )
 from meshwatch.patience import DEPARTED_LEAST, MOST_MISSED, QUIET_LEAST
-from meshwatch.table import PACE_NS, Table
+from meshwatch.table import Table
 from tests.pure.histories import (
     ADDRESSES,
     GAP_MS,

@@ -1,0 +1,113 @@
+"""One neighbor as the table keeps it: what is known, and how much of that may be told when.
+
+News of one neighbor is told at once sixteen times on credit, and one more every ten seconds: a
+link that bounces is held back then, as ``bouncing``, and what is told of it when its turn comes
+is how it is at that time. Only that a neighbor is gone is never held back.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from meshwatch.account import Account
+from meshwatch.beyond import Beyond
+from meshwatch.link import Link
+from meshwatch.model import Change, Evidence, Key, Neighbor, Presence, Readings, Reason
+
+NEWS_BURST, NEWS_PERIOD_NS = 16, 10_000_000_000
+
+PACE_NS = 1_000_000_000  # readings of one neighbor are published at most this often
+
+
+class Spent(NamedTuple):
+    """What a neighbor cost us."""
+
+    news: Account
+    probes: Account
+
+    def matters(self, now: int) -> bool:
+        """Somebody new would have more credit."""
+        return max(self.news.full_ns(), self.probes.full_ns()) > now
+
+
+class Entry:
+    """What is known and published of one address, and what is due."""
+
+    __slots__ = (
+        "_account",
+        "_held",
+        "_paced_ns",
+        "_pending",
+        "beyond",
+        "key",
+        "link",
+        "queued_ns",
+        "row",
+    )
+
+    def __init__(self, ifindex: int, address: str, spent: Spent | None) -> None:
+        self.key = Key("neighbor", ifindex, address)
+        self.link = Link(ifindex, address, spent.probes if spent else None)
+        self.beyond: Beyond | None = None
+        self.row: Neighbor | None = None  # as published
+        self.queued_ns: int | None = None  # the place in the agenda that counts
+        self._account = spent.news if spent else Account(NEWS_BURST, NEWS_PERIOD_NS)
+        self._held = False  # there is news, to be told when the account allows it
+        self._pending: Readings | None = None  # newer than the row's, to be published in time
+        self._paced_ns = 0  # when the row was last published
+
+    @property
+    def spent(self) -> Spent:
+        """What it cost us up to now."""
+        return Spent(self._account, self.link.account)
+
+    def tell(self, new: Neighbor, now: int) -> Change | None:
+        """Publish what differs from the row as it is now, if it may be told; else later."""
+        old = self.row
+        calmed = old is not None and old.bouncing and self._account.half_ns() <= now
+        if (
+            old is not None
+            and not calmed
+            and old == replace(new, readings=old.readings, bouncing=old.bouncing)
+        ):
+            self._held = False
+            self._pending = new.readings if new.readings != old.readings else None
+            if self._pending is None or self._paced_ns + PACE_NS > now:
+                return None
+            self.row = replace(old, readings=self._pending)
+            self._pending, self._paced_ns = None, now
+            return Change(self.key, old, self.row, news=False)
+        gone = old is not None and _left(old, new)
+        if not gone and self._account.ready_ns() > now:
+            self._held = True
+            return None
+        self._account.spend(now)
+        self._held = False
+        bouncing = self._account.ready_ns() > now or bool(old and old.bouncing and not calmed)
+        self.row = replace(new, bouncing=True) if bouncing else new
+        self._pending, self._paced_ns = None, now
+        return Change(self.key, old, self.row)
+
+    def withdraw(self, reason: Reason, evidence: Evidence) -> Change | None:
+        """Take the row from the table; what is known stays."""
+        old, self.row = self.row, None
+        self._pending = None
+        self._held = False
+        return Change(self.key, old, None, reason=reason, evidence=evidence) if old else None
+
+    def due_ns(self) -> list[int]:
+        """When there is something to tell although nothing is observed."""
+        times = []
+        if self.row is not None and self._pending is not None:
+            times.append(self._paced_ns + PACE_NS)
+        if self.row is not None and self.row.bouncing and not self._held:
+            times.append(self._account.half_ns())
+        if self._held:
+            times.append(self._account.ready_ns())
+        return times
+
+
+def _left(old: Neighbor, new: Neighbor) -> bool:
+    return new.presence is Presence.HEARD and old.presence is not Presence.HEARD
