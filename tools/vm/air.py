@@ -4,7 +4,6 @@ import json
 import shlex
 import signal
 import time
-from types import TracebackType
 from typing import Any, Self
 
 from tools.vm.guest.links import Links
@@ -42,12 +41,7 @@ class Air:
         self._settle()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         if self._process is not None:
             # Its socket being closed is all that matters: the kernel carries frames again.
             self._process.kill(signal.SIGKILL)

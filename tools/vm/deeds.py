@@ -118,11 +118,16 @@ def reach(phy: str, mask: int) -> str:
 
 def chain(phys: Sequence[str]) -> str:
     """Each hears only the one before and the one after."""
-    masks = [
-        (1 << place - 1 if place > 0 else 0) | (1 << place if place < len(phys) - 1 else 0)
-        for place in range(len(phys))
-    ]
+    masks = chain_masks(len(phys))
     return "".join(reach(phy, mask) for phy, mask in zip(phys, masks, strict=True))
+
+
+def chain_masks(count: int) -> list[int]:
+    """The masks of so many radios of which each hears only the one before and the one after."""
+    return [
+        (1 << place - 1 if place > 0 else 0) | (1 << place if place < count - 1 else 0)
+        for place in range(count)
+    ]
 
 
 def set_signal(phy: str, signal_dbm: int) -> str:

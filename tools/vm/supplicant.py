@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import time
-from types import TracebackType
 from typing import Self
 
 from tools.vm import deeds
@@ -61,12 +60,7 @@ class Supplicant:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.kill()
 
     def start(self) -> None:
