@@ -14,13 +14,20 @@ import pytest
 from msgspec.structs import asdict
 
 from meshwatch.model import Key, Neighbor
-from meshwatch.recording import LOSS_MARK, Packet, Recording, Writer, open_recording
+from meshwatch.recording import (
+    LOSS_MARK,
+    LOST_FRAMES,
+    RADIOTAP,
+    Packet,
+    Recording,
+    Writer,
+)
 from meshwatch.replay import NETLINK_GENERIC, Player, conversations
 from meshwatch.table import Table
-from tools.record.expect import recordings
+from tools.record.expect import beside, opened, recordings, title
 from tools.record.lines import news
 
-OURS = [path for path in recordings() if path.suffix == ".pcapng"]
+OURS = [path for path in recordings() if path.suffix != ".pcap"]
 SECOND_NS = 1_000_000_000
 # A loss so late that nobody looked again before the recording ended has no remedy.
 REMEDY_NS = 3 * SECOND_NS
@@ -32,7 +39,7 @@ HISTORY_OF_READINGS = {"reach", "loss_percent", "measured_ns"}
 
 
 def packets_of(path: Path) -> tuple[Recording, list[Packet]]:
-    with closing(open_recording(path)) as recording:
+    with closing(opened(path)) as recording:
         return recording, list(recording)
 
 
@@ -64,14 +71,18 @@ def final(recording: Recording, packets: Iterable[Packet]) -> End:
 @pytest.mark.parametrize("path", recordings(), ids=lambda path: path.name)
 def test_the_news_line_for_line(path: Path) -> None:
     """After a change that is meant: tools/record/expect, and read the difference."""
-    with closing(open_recording(path)) as recording:
+    with closing(opened(path)) as recording:
         lines = b"".join(news(recording))
-    assert lines.splitlines() == path.with_suffix(".lines").read_bytes().splitlines()
+    assert lines.splitlines() == beside(path, ".lines").read_bytes().splitlines()
+
+
+def _heard(packet: Packet) -> bool:
+    return packet.protocol == RADIOTAP and not packet.outgoing
 
 
 @pytest.mark.parametrize("path", OURS, ids=lambda path: path.name)
 def test_the_same_in_the_end_after_any_loss(path: Path) -> None:
-    """A datagram of nl80211 is missing, and the kernel said so.
+    """A datagram of nl80211 or a frame is missing, and the kernel said so.
 
     The family's reply comes but once. So does rtnetlink's dump: the daemon would ask again, but
     the recorded one had no reason to.
@@ -87,10 +98,13 @@ def test_the_same_in_the_end_after_any_loss(path: Path) -> None:
     losses = [
         i
         for i, packet in enumerate(packets)
-        if i > 0 and packet.protocol == NETLINK_GENERIC and packet.time_ns <= end_ns
+        if i > 0
+        and packet.time_ns <= end_ns
+        and (packet.protocol == NETLINK_GENERIC or _heard(packet))
     ]
     for i in losses[:: len(losses) // LOSSES + 1]:
-        lost = packets[i]._replace(data=LOSS_MARK, outgoing=False)
+        mark = LOST_FRAMES if packets[i].protocol == RADIOTAP else LOSS_MARK
+        lost = packets[i]._replace(data=mark, outgoing=False)
         found = final(recording, [*packets[:i], lost, *packets[i + 1 :]])
         where = f"without packet {i}, {len(packets[i].data)} bytes"
         assert found.rows == expected.rows, where
@@ -122,8 +136,8 @@ def test_stops_at_every_deadline(path: Path) -> None:
 
 def test_names_stories_and_lines_go_together() -> None:
     for path in OURS:
-        assert path.with_suffix(".story").exists()
-        assert path.with_suffix(".lines").exists()
+        assert beside(path, ".story").exists()
+        assert beside(path, ".lines").exists()
 
 
 def test_looks_at_what_the_recorder_looked_at(tmp_path: Path) -> None:
@@ -158,7 +172,7 @@ def told(path: Path) -> list[tuple[int, str, str]]:
     Without "peering", which a look shows only if it comes within some 20 ms of the right time.
     """
     changes = []
-    for line in map(json.loads, path.with_suffix(".lines").read_bytes().splitlines()):
+    for line in map(json.loads, beside(path, ".lines").read_bytes().splitlines()):
         kind, row = line["class"], line.get("neighbor")
         if kind == "removed":
             changes.append((row, "gone", line["reason"]))
@@ -179,7 +193,7 @@ def told(path: Path) -> list[tuple[int, str, str]]:
 def test_the_story(path: Path) -> None:
     """What a scene must tell on any kernel; how long its silences last is the machine's."""
     story = told(path)
-    match path.name.partition("-")[0]:
+    match title(path).rpartition("-")[0]:
         case "meet":
             assert story == [(1, "present", "established"), (2, "present", "established")]
         case "part":

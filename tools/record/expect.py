@@ -3,22 +3,41 @@
 from __future__ import annotations
 
 import argparse
+import gzip
 import sys
 from collections.abc import Sequence
 from contextlib import closing
+from io import BytesIO
 from pathlib import Path
 
-from meshwatch.recording import open_recording
+from meshwatch.recording import Recording, open_recording
 from tools.record.lines import news
 from tools.vm.machine import REPOSITORY
 
 RECORDINGS = REPOSITORY / "tests" / "recordings"
-SUFFIXES = {".pcapng", ".pcap"}
+SUFFIXES = (".pcapng", ".pcapng.gz", ".pcap")
 
 
 def recordings() -> list[Path]:
     """All recordings of the tests."""
-    return sorted(path for path in RECORDINGS.iterdir() if path.suffix in SUFFIXES)
+    return sorted(path for path in RECORDINGS.rglob("*") if path.name.endswith(SUFFIXES))
+
+
+def opened(path: Path) -> Recording:
+    """Open one, compressed or not."""
+    if path.suffix == ".gz":
+        return Recording(BytesIO(gzip.decompress(path.read_bytes())))
+    return open_recording(path)
+
+
+def title(path: Path) -> str:
+    """Its name without the suffixes: NAME-KERNEL."""
+    return path.name.removesuffix(".gz").removesuffix(".pcapng").removesuffix(".pcap")
+
+
+def beside(path: Path, suffix: str) -> Path:
+    """The file of another kind that belongs to it."""
+    return path.with_name(title(path) + suffix)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,8 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     different = 0
     for path in options.files or recordings():
-        target = path.with_suffix(".lines")
-        with closing(open_recording(path)) as recording:
+        target = beside(path, ".lines")
+        with closing(opened(path)) as recording:
             lines = b"".join(news(recording))
         if target.exists() and target.read_bytes() == lines:
             continue

@@ -15,11 +15,11 @@ from meshwatch.capture import CapturedNl80211, CapturedRtnetlink
 from meshwatch.model import Key, Row
 from meshwatch.nl80211 import Nl80211
 from meshwatch.paths import Paths
-from meshwatch.recording import LOSS_MARK, Packet, open_recording
+from meshwatch.recording import LOSS_MARK, Packet
 from meshwatch.replay import NETLINK_GENERIC, NETLINK_ROUTE, Conversation, Player
 from meshwatch.rtnetlink import Rtnetlink
 from meshwatch.table import Table
-from tools.record.expect import recordings
+from tools.record.expect import opened, recordings
 
 # Numbers at which code that counts bytes goes wrong.
 WORDS = (0, 1, 3, 4, 15, 16, 17, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF)
@@ -114,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     originals: list[list[Packet]] = []
     for path in options.files or recordings():
-        with closing(open_recording(path)) as recording:
+        with closing(opened(path)) as recording:
             originals.append(list(recording))
     first = random.SystemRandom().randrange(1 << 32) if options.seed is None else options.seed
     print(f"seed {first}", flush=True)

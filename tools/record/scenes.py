@@ -48,18 +48,23 @@ def part(stage: Stage) -> None:
 
 
 def vanish(stage: Stage) -> None:
-    """One of two laptops is out of reach for a short time, then for a long one."""
+    """One of two laptops is out of reach for less than a beacon interval, until that is told, and
+    for a while longer."""
     stage.join(0, 1, 2)
     stage.until_linked(1, 2)
     stage.watch()
     stage.walk_away(1)
-    stage.until_seen(1, Presence.QUIET)
+    stage.pause(0.6 * stage.interval_s)
     stage.walk_back(1)
+    stage.pause(2 * stage.interval_s)
     stage.until_seen(1, Presence.PRESENT)
-    stage.walk_away(1)
-    stage.until_seen(1, None)
-    stage.walk_back(1)
-    stage.until_seen(1, Presence.PRESENT)
+    for longer_s in (0, 4):
+        stage.walk_away(1)
+        stage.until_seen(1, None)
+        stage.pause(longer_s)
+        stage.walk_back(1)
+        stage.until_seen(1, Presence.PRESENT)
+        stage.pause(2)
 
 
 def restart(stage: Stage) -> None:
@@ -70,7 +75,7 @@ def restart(stage: Stage) -> None:
     stage.walk_away(1)
     stage.leave(1)
     stage.join(1)
-    stage.until_seen(1, Presence.QUIET)
+    stage.until_seen(1, None)
     stage.walk_back(1)
     stage.pause(2)
     stage.until_linked(1)
@@ -112,6 +117,7 @@ def blocked(stage: Stage) -> None:
     stage.until_seen(1, Presence.PRESENT, one_sided=OneSided.OURS)
     stage.unblock(1, 0)
     stage.until_seen(1, Presence.PRESENT, one_sided=None)
+    stage.pause(3)  # until its beacons count us again
     stage.block(0, 1)
     stage.until_seen(1, Presence.HEARD, one_sided=OneSided.THEIRS)
     stage.unblock(0, 1)
@@ -277,9 +283,9 @@ def demo(stage: Stage) -> None:
     stage.set_signal(3, -76)
     stage.pause(2)
     stage.walk_away(3)
-    stage.until_seen(3, Presence.QUIET)
-    stage.join(2)
     stage.until_seen(3, None)
+    stage.join(2)
+    stage.until_seen(2, Presence.PRESENT)
     stage.set_signal(1, -43)
     stage.pause(2)
     stage.walk_back(3)

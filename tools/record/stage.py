@@ -8,14 +8,13 @@ import signal
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
-from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from meshwatch.model import Neighbor, Presence
 from meshwatch.recording import open_recording
 from meshwatch.replay import Player, conversations
 from meshwatch.table import Table
+from tools.record.witness import Witness
 from tools.vm import deeds
 from tools.vm.air import Air
 from tools.vm.machine import REPOSITORY, JobTimeout, Machine, MachineError, Process
@@ -30,6 +29,7 @@ LOOK_INTERVAL_S = 0.1
 TU_MS = 1.024
 FRESH_BEACONS = 1.2
 SEED = 1
+USUAL_SIGNAL_DBM = -30  # the driver's own
 
 
 class Stage:
@@ -44,10 +44,12 @@ class Stage:
     ) -> None:
         self.recording = machine.output / f"{name}.pcapng"
         self.story: list[str] = []
+        self.witness = Witness(machine, name)
         self._machine = machine
         self._name = name
         self._laptops = range(1, laptops)
         self._interval_tu = beacon_interval_tu
+        self.interval_s = beacon_interval_tu * TU_MS / 1000
         self._addresses: list[str] = []
         self._daemon: Process | None = None
         self._traffic: Process | None = None
@@ -62,17 +64,13 @@ class Stage:
             if i != 0:
                 self._sh(f"ip netns add laptop{i}; iw phy phy{i} set netns name laptop{i}")
             self._sh(deeds.mesh(f"phy{i}", "mesh0"), i)
-            self._sh(deeds.reach(f"phy{i}", 1))
+            self._sh(deeds.reach(f"phy{i}", 1) + deeds.set_signal(f"phy{i}", USUAL_SIGNAL_DBM))
             self._addresses.append(self._sh("cat /sys/class/net/mesh0/address", i).strip())
         self._sh(deeds.monitor("phy0", "mon0"))
+        self._helpers.enter_context(self.witness)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         if self._daemon is not None:
             self._daemon.kill()
             try:
@@ -100,6 +98,7 @@ class Stage:
              runtime_directory, "--record", str(self.recording)],
             log=f"{self._name}.log",
         )  # fmt: skip
+        self.witness.follow(runtime_directory)
         self._until(lambda: self.recording.exists() and self._table().ready, START_S)
         self._note("watching")
 
@@ -145,17 +144,18 @@ class Stage:
 
     def walk_away(self, laptop: int) -> None:
         """Out of everybody's reach, without a word."""
-        self._sh(deeds.reach(f"phy{laptop}", 0))
+        self._move(laptop, 0)
         self._note(f"out of reach: {laptop}")
 
     def walk_back(self, laptop: int) -> None:
         """Into everybody's reach."""
-        self._sh(deeds.reach(f"phy{laptop}", 1))
+        self._move(laptop, 1)
         self._note(f"in reach: {laptop}")
 
     def in_a_row(self, *laptops: int) -> None:
         """Each hears only the one before and the one after."""
-        self._sh(deeds.chain([f"phy{laptop}" for laptop in laptops]))
+        for laptop, mask in zip(laptops, deeds.chain_masks(len(laptops)), strict=True):
+            self._move(laptop, mask)
         self._note(f"in a row: {_listed(laptops)}")
 
     def set_signal(self, laptop: int, signal_dbm: int) -> None:
@@ -207,6 +207,7 @@ class Stage:
 
     def block(self, laptop: int, other: int) -> None:
         """Hold the link to the other blocked, without telling it."""
+        self.witness.blocked(self._addresses[laptop], self._addresses[other])
         self._sh(deeds.block("mesh0", self._addresses[other]), laptop)
         self._note(f"blocked by {laptop}: {other}")
 
@@ -253,6 +254,10 @@ class Stage:
     def address(self, laptop: int) -> str:
         """The hardware address of its mesh interface."""
         return self._addresses[laptop]
+
+    def _move(self, laptop: int, mask: int) -> None:
+        self.witness.moved(self._addresses[laptop], mask)
+        self._sh(deeds.reach(f"phy{laptop}", mask))
 
     def _linked(self) -> set[str]:
         dump = self._sh("iw dev mesh0 station dump")
@@ -301,12 +306,3 @@ def _inside(laptop: int) -> list[str]:
 
 def _listed(laptops: Iterable[int]) -> str:
     return " ".join(map(str, laptops)) or "nobody"
-
-
-def save(stage: Stage, directory: Path) -> int:
-    """Keep the recording and its story; the size of the recording."""
-    data = stage.recording.read_bytes()
-    target = directory / stage.recording.name
-    target.write_bytes(data)
-    target.with_suffix(".story").write_text("".join(f"{line}\n" for line in stage.story))
-    return len(data)

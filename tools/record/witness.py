@@ -1,0 +1,67 @@
+"""What others than the recording tell of a scene: the air, a subscriber, and our own hand."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from pathlib import Path
+from typing import Self
+
+from tools.harness.guest import Capture
+from tools.vm.machine import REPOSITORY, Machine, Process
+
+FOLLOW = REPOSITORY / "tests/kernel/follow.py"
+AIR, NEWS, REACH, BLOCKED = "hwsim0.pcap", "news.log", "reach", "blocked"
+
+
+class Witness:
+    """All that tools/harness needs to judge what was published during a scene.
+
+    It hears every radio for the time of a with block, and the daemon from :meth:`follow` on. What
+    no frame says is noted just before it is done: who is moved out of reach, who blocks whom.
+    """
+
+    def __init__(self, machine: Machine, name: str) -> None:
+        self._machine = machine
+        self._name = name
+        self._capture = Capture(machine, "hwsim0", f"{name}-air")
+        self._follower: Process | None = None
+        self._notes: dict[str, list[str]] = {REACH: [], BLOCKED: []}
+
+    def __enter__(self) -> Self:
+        self._capture.__enter__()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self._follower is not None:
+            self._follower.kill(signal.SIGKILL)
+        self._capture.__exit__(None, None, None)
+
+    def follow(self, runtime_directory: str) -> None:
+        """Subscribe to the news of the daemon that has this directory."""
+        self._follower = self._machine.spawn(
+            ["python3", str(FOLLOW), f"{runtime_directory}/news.sock"],
+            log=f"{self._name}-news.log",
+        )
+
+    def moved(self, address: str, mask: int) -> None:
+        """A radio gets this group mask."""
+        self._notes[REACH].append(f"{self._clock():.6f} {address} {mask}\n")
+
+    def blocked(self, station: str, other: str) -> None:
+        """A station gives up its link with another without a word."""
+        self._notes[BLOCKED].append(f"{self._clock():.6f} {station} {other}\n")
+
+    def keep(self, directory: Path) -> None:
+        """Leave it all in this directory, when the scene is over."""
+        directory.mkdir(parents=True, exist_ok=True)
+        shutil.copy(self._capture.path, directory / AIR)
+        if self._follower is not None:
+            shutil.copy(self._follower.log, directory / NEWS)
+        for name, lines in self._notes.items():
+            (directory / name).write_text("".join(lines))
+
+    def _clock(self) -> float:
+        """The guest's CLOCK_MONOTONIC in s, without the start of a Python."""
+        script = "awk '/^now at/ { print $3; exit }' /proc/timer_list"
+        return int(self._machine.run(script, check=True).stdout) / 1e9
