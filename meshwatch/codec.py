@@ -1,4 +1,4 @@
-"""Encodes requests and decodes network devices with pyroute2, which is imported at first use.
+"""Encodes requests and decodes rtnetlink with pyroute2, which is imported at first use.
 
 Every request carries sequence number 0; :mod:`meshwatch.netlink` stamps the real one. What is
 asked again and again is encoded once.
@@ -6,6 +6,7 @@ asked again and again is encoded once.
 
 from __future__ import annotations
 
+import re
 import struct
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -19,6 +20,10 @@ NL80211_CMD_PROBE_MESH_LINK = 136
 # IEEE Std 802 local experimental EtherType 1: no protocol of anybody.
 ETH_P_802_EX1 = b"\x88\xb5"
 
+# The interface stands at the same place in struct ndmsg and struct ifaddrmsg.
+_NETLINK_HEADER, _IFINDEX = 16, struct.Struct("=4xi")
+_MAC = re.compile("[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+
 _BEFORE_FRAME = 16 + 4 + 8 + 12 + 4  # headers, IFINDEX, MAC, head of FRAME: the last attribute
 
 
@@ -29,6 +34,26 @@ class Link(NamedTuple):
     name: str  # "" = absent
     family: int  # AF_UNSPEC; anything else is a bridge's or a protocol's view of the device
     flags: int  # IFF_*, see netdevice(7)
+
+
+class NeighborEntry(NamedTuple):
+    """An entry of the kernel's neighbor table (``struct ndmsg``, linux/neighbour.h)."""
+
+    ifindex: int
+    family: int  # AF_INET, AF_INET6; a bridge's entries have AF_BRIDGE
+    state: int  # NUD_*
+    flags: int  # NTF_*
+    ip: str  # "" = absent
+    address: str  # "" = absent, or not one of an Ethernet
+
+
+class OwnAddress(NamedTuple):
+    """An address of an interface of ours (``struct ifaddrmsg``, linux/if_addr.h)."""
+
+    ifindex: int
+    family: int
+    flags: int  # IFA_F_*
+    ip: str  # "" = absent
 
 
 def get_family(name: str) -> bytes:
@@ -127,6 +152,83 @@ def link(message: bytes) -> Link | None:
     if not isinstance(name, str):  # what pyroute2 makes of an attribute it cannot decode
         return None
     return Link(decoded["index"], name, decoded["family"], decoded["flags"])
+
+
+@lru_cache(maxsize=1)
+def get_neighbors() -> bytes:
+    """Ask rtnetlink for all entries of the neighbor tables (a dump of RTM_GETNEIGH)."""
+    from pyroute2.netlink import NLM_F_DUMP, NLM_F_REQUEST
+    from pyroute2.netlink.rtnl import RTM_GETNEIGH
+    from pyroute2.netlink.rtnl.ndmsg import ndmsg
+
+    return _encode(ndmsg(), RTM_GETNEIGH, NLM_F_REQUEST | NLM_F_DUMP)
+
+
+@lru_cache(maxsize=1)
+def get_own_addresses(family: int) -> bytes:
+    """Ask rtnetlink for the addresses of all our interfaces (a dump of RTM_GETADDR)."""
+    from pyroute2.netlink import NLM_F_DUMP, NLM_F_REQUEST
+    from pyroute2.netlink.rtnl import RTM_GETADDR
+    from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
+
+    message = ifaddrmsg()
+    message["family"] = family
+    return _encode(message, RTM_GETADDR, NLM_F_REQUEST | NLM_F_DUMP)
+
+
+def interface_of(message: memoryview) -> int:
+    """The interface of a message for :func:`neighbor_entry` or :func:`own_address`, which it is
+    not worth while to decode for others; 0 if it is cut off."""
+    if len(message) < _NETLINK_HEADER + _IFINDEX.size:
+        return 0
+    ifindex: int = _IFINDEX.unpack_from(message, _NETLINK_HEADER)[0]
+    return ifindex
+
+
+def neighbor_entry(message: bytes) -> NeighborEntry | None:
+    """Decode one RTM_NEWNEIGH or RTM_DELNEIGH with its netlink header; None if it cannot be."""
+    from pyroute2.netlink.rtnl.ndmsg import ndmsg
+
+    decoded = _decoded(ndmsg(message), "NDA_DST", "NDA_LLADDR")
+    if decoded is None:
+        return None
+    head, ip, address = decoded
+    return NeighborEntry(
+        head["ifindex"],
+        head["family"],
+        head["state"],
+        head["flags"],
+        ip,
+        address if _MAC.fullmatch(address) else "",
+    )
+
+
+def own_address(message: bytes) -> OwnAddress | None:
+    """Decode one RTM_NEWADDR or RTM_DELADDR with its netlink header; None if it cannot be."""
+    from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
+
+    decoded = _decoded(ifaddrmsg(message), "IFA_LOCAL", "IFA_ADDRESS")
+    if decoded is None:
+        return None
+    head, local, ip = decoded
+    flags = head.get_attr("IFA_FLAGS", head["flags"])  # eight bits are not enough any more
+    if not isinstance(flags, int):
+        return None
+    return OwnAddress(head["index"], head["family"], flags, local or ip)
+
+
+def _decoded(message: Any, *names: str) -> tuple[Any, str, str] | None:
+    """The message, decoded, and the text of two attributes, "" where one is absent."""
+    from pyroute2.netlink.exceptions import NetlinkDecodeError
+
+    try:
+        message.decode()
+        first, second = (message.get_attr(name, "") for name in names)
+    except (NetlinkDecodeError, struct.error, ValueError):
+        return None
+    if not isinstance(first, str) or not isinstance(second, str):
+        return None  # what pyroute2 makes of an attribute that it cannot decode
+    return message, first, second
 
 
 def _nl80211(

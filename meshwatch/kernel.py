@@ -26,7 +26,10 @@ from meshwatch.records import Drain, Drained
 BIND_TIMEOUT_S = 2.0
 RECEIVE_BUFFER_BYTES = 1 << 20
 NL80211_GROUPS = ("config", "mlme", "scan")
-RTNLGRP_LINK_MASK = 1
+# linux/rtnetlink.h: group n is bit n-1.
+RTNLGRP_LINK_MASK = 1 << 0
+RTNLGRP_NEIGH_MASK = 1 << 2
+RTNLGRP_IPV6_IFADDR_MASK = 1 << 8
 
 # asm-generic/socket.h; Python has no name for it.
 SO_RCVBUFFORCE = 33
@@ -101,13 +104,16 @@ async def open_paths(receive_buffer_bytes: int = RECEIVE_BUFFER_BYTES) -> Channe
 
 async def open_rtnetlink(receive_buffer_bytes: int = RECEIVE_BUFFER_BYTES) -> Channels:
     """Hear and ask rtnetlink of network devices. OSError, TimeoutError."""
-    events = await _open_route("rtnetlink-events", RTNLGRP_LINK_MASK, receive_buffer_bytes)
-    try:
-        requests = await _open_route("rtnetlink-requests", 0, receive_buffer_bytes)
-    except BaseException:
-        events.close()
-        raise
-    return Channels(events, requests)
+    return await _open_both("rtnetlink", RTNLGRP_LINK_MASK, receive_buffer_bytes)
+
+
+async def open_neighborhood(receive_buffer_bytes: int = RECEIVE_BUFFER_BYTES) -> Channels:
+    """Hear and ask rtnetlink of neighbor tables and our addresses. OSError, TimeoutError.
+
+    Sockets of its own: a storm of neighbors must not cost the news of a network device.
+    """
+    groups = RTNLGRP_NEIGH_MASK | RTNLGRP_IPV6_IFADDR_MASK
+    return await _open_both("addresses", groups, receive_buffer_bytes)
 
 
 def ask_family(channel: Channel) -> None:
@@ -140,6 +146,16 @@ async def _open_generic(
         raise OSError(error.code, os.strerror(error.code)) from error
     finally:
         opener.close()
+
+
+async def _open_both(name: str, groups: int, receive_buffer_bytes: int) -> Channels:
+    events = await _open_route(f"{name}-events", groups, receive_buffer_bytes)
+    try:
+        requests = await _open_route(f"{name}-requests", 0, receive_buffer_bytes)
+    except BaseException:
+        events.close()
+        raise
+    return Channels(events, requests)
 
 
 async def _open_route(name: str, groups: int, receive_buffer_bytes: int) -> Channel:

@@ -19,6 +19,7 @@ from meshwatch.frames import Frames
 from meshwatch.model import (
     Change,
 )
+from meshwatch.neighborhood import Neighborhood
 from meshwatch.nl80211 import Nl80211
 from meshwatch.observations import (
     InterfaceDeleted,
@@ -65,7 +66,7 @@ def conversations(recording: Recording) -> dict[int, list[Conversation]]:
     """The conversations with netlink that a recording is one side of, by protocol."""
     if recording.ours:
         nl80211: list[Conversation] = [Nl80211(recording.interfaces), Paths()]
-        return {NETLINK_GENERIC: nl80211, NETLINK_ROUTE: [Rtnetlink()]}
+        return {NETLINK_GENERIC: nl80211, NETLINK_ROUTE: [Rtnetlink(), Neighborhood()]}
     return {NETLINK_GENERIC: [CapturedNl80211()], NETLINK_ROUTE: [CapturedRtnetlink()]}
 
 

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from meshwatch import kernel
 from meshwatch.config import Config
 from meshwatch.kernel import Channels, FamilyAbsent
+from meshwatch.neighborhood import Neighborhood
 from meshwatch.nl80211 import Nl80211
 from meshwatch.observations import Observation, ProbeWanted, Question, SourceState
 from meshwatch.paths import Paths
@@ -26,7 +27,7 @@ Opened = tuple[list[Channel], Channel]
 
 
 class Sources:
-    """nl80211, its path tables, rtnetlink and the taps; what one observes is a hint to all."""
+    """All that the kernel tells, and the taps; what one source observes is a hint to all."""
 
     def __init__(self, settings: Config, hand_on: HandOn, tee: Tee | None) -> None:
         only = frozenset(settings.interfaces) or None
@@ -35,6 +36,7 @@ class Sources:
         self._nl80211 = Nl80211(only, probes=settings.probes, measure=settings.measure)
         self._nl80211_pump = Pump(self._nl80211, self._observed, tee)
         self._rtnetlink_pump = Pump(Rtnetlink(), self._observed, tee)
+        self._neighborhood_pump = Pump(Neighborhood(), self._observed, tee)
         self._paths_pump = Pump(Paths(), self._observed, tee)
         self._taps = Taps(self._observed, self._say, tee) if settings.tap else None
         self._served_family = 0
@@ -42,7 +44,12 @@ class Sources:
 
     @property
     def _pumps(self) -> list[Pump]:
-        kernels = [self._nl80211_pump, self._rtnetlink_pump, self._paths_pump]
+        kernels = [
+            self._nl80211_pump,
+            self._rtnetlink_pump,
+            self._neighborhood_pump,
+            self._paths_pump,
+        ]
         return kernels + (self._taps.pumps if self._taps else [])
 
     async def run(self) -> None:
@@ -54,6 +61,7 @@ class Sources:
                 tasks.create_task(self._follow_nl80211(opened))
                 await opened.wait()
                 tasks.create_task(self._follow(self._rtnetlink_pump, self._open_rtnetlink))
+                tasks.create_task(self._follow(self._neighborhood_pump, self._open_neighborhood))
                 tasks.create_task(self._follow(self._paths_pump, self._open_paths))
         finally:
             for pump in self._pumps:
@@ -105,6 +113,10 @@ class Sources:
 
     async def _open_rtnetlink(self) -> Opened:
         channels = await kernel.open_rtnetlink(self._settings.receive_buffer_bytes)
+        return [channels.requests, channels.events], channels.requests
+
+    async def _open_neighborhood(self) -> Opened:
+        channels = await kernel.open_neighborhood(self._settings.receive_buffer_bytes)
         return [channels.requests, channels.events], channels.requests
 
     async def _open_paths(self) -> Opened:

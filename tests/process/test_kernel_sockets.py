@@ -18,6 +18,7 @@ import pytest
 
 from meshwatch import codec, kernel
 from meshwatch.kernel import Channel, FamilyAbsent
+from meshwatch.neighborhood import Neighborhood
 from meshwatch.observations import (
     LinkSeen,
     Observation,
@@ -138,8 +139,16 @@ def test_rtnetlink_describes_the_loopback() -> None:
     assert (loopback.ifindex, loopback.up) == (1, True)
 
 
+def test_the_neighborhood_has_sockets_of_its_own() -> None:
+    events, requests = asyncio.run(kernel.open_neighborhood())
+    with closing(events, requests):
+        assert (events.name, requests.name) == ("addresses-events", "addresses-requests")
+        assert memberships(events) == {3, 9}  # RTNLGRP_NEIGH, RTNLGRP_IPV6_IFADDR
+        assert memberships(requests) == set()
+
+
 def converse(
-    conversation: Rtnetlink, channels: Sequence[Channel], until: type[Observation]
+    conversation: Rtnetlink | Neighborhood, channels: Sequence[Channel], until: type[Observation]
 ) -> list[Observation]:
     """Turns with real sockets (the last of which is asked) until something is observed."""
     seen: list[Observation] = []
@@ -194,6 +203,7 @@ if os.geteuid() == 0:
     os.setgroups([]); os.setgid(65534); os.setuid(65534)
 asyncio.run(kernel.open_nlctrl(64 << 20))
 asyncio.run(kernel.open_rtnetlink())
+asyncio.run(kernel.open_neighborhood())
 try:
     asyncio.run(kernel.open_nl80211())
 except kernel.FamilyAbsent:
@@ -218,6 +228,7 @@ def test_no_descriptor_is_left_behind() -> None:
     async def cycle() -> None:
         channels = [await kernel.open_nlctrl(), await kernel.open_paths()]
         channels += await kernel.open_rtnetlink()
+        channels += await kernel.open_neighborhood()
         with suppress(FamilyAbsent):
             channels += await kernel.open_nl80211()
         for channel in channels:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 
 FAMILY = 32  # nl80211's number in the run that REAL_STATION comes from
@@ -21,6 +22,10 @@ TRIGGER_SCAN, NEW_SCAN_RESULTS, SCAN_ABORTED = 33, 34, 35
 IBSS, MANAGED, MONITOR, MESH = 1, 2, 6, 7
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 UP, RUNNING = 0x1, 0x10000
+RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
+RTM_NEWNEIGH, RTM_DELNEIGH, RTM_GETNEIGH = 28, 29, 30
+AF_INET, AF_INET6 = 2, 10
+INCOMPLETE, REACHABLE, STALE, DELAY, PROBE, FAILED, NOARP, PERMANENT = (1 << n for n in range(8))
 
 # Part of a station dump of Linux 6.1 with mac80211_hwsim: peer A of interface 8, established
 # 116 ms before its last frame was read, sequence number 19.
@@ -221,3 +226,41 @@ def link(
     """A network device: a part of a dump, or an event."""
     payload = struct.pack("=BxHiII", family, 1, ifindex, state, 0)
     return message(type_, payload + attribute(3, name.encode() + b"\0"), flags=flags, seq=seq)
+
+
+def neighbor(
+    ip: str,
+    address: str | None = A,
+    state: int = STALE,
+    *,
+    ifindex: int = MESH0,
+    type_: int = RTM_NEWNEIGH,
+    seq: int = 0,
+    flags: int = 0,
+    family: int | None = None,
+    entry_flags: int = 0,
+) -> bytes:
+    """An entry of a neighbor table: a part of a dump, or an event."""
+    packed = ip_address(ip)
+    if family is None:
+        family = AF_INET6 if packed.version == 6 else AF_INET
+    payload = struct.pack("=B3xiHBB", family, ifindex, state, entry_flags, 1)
+    payload += attribute(1, packed.packed)
+    if address is not None:
+        payload += attribute(2, bytes.fromhex(address.replace(":", "")))
+    return message(type_, payload, flags=flags, seq=seq)
+
+
+def own_address(
+    ip: str,
+    state: int = 0,
+    *,
+    ifindex: int = MESH0,
+    type_: int = RTM_NEWADDR,
+    seq: int = 0,
+    flags: int = 0,
+) -> bytes:
+    """An address of an interface of ours: a part of a dump, or an event."""
+    payload = struct.pack("=BBBBi", AF_INET6, 64, state & 0xFF, 0, ifindex)
+    payload += attribute(1, ip_address(ip).packed) + u32(8, state)
+    return message(type_, payload, flags=flags, seq=seq)

@@ -16,8 +16,8 @@ for level, names in enumerate(
         "__init__ model observations",
         "hearing account means cadence loss reach sides traffic patience link portrait beyond entry"
         " port table feed",
-        "codec records frames netlink pace look nl80211 rtnetlink capture claims protocol"
-        " pcap recording replay interfaces watched glances probes measuring paths scans",
+        "codec records frames netlink pace look nl80211 rtnetlink neighborhood capture claims"
+        " protocol pcap recording replay interfaces watched glances probes measuring paths scans",
         "kernel tap bus server letterbox",
         "config pump taps sources tee wall playback systemd daemon",
     ]

@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from meshwatch.model import Change
+from meshwatch.neighborhood import Neighborhood
 from meshwatch.nl80211 import Nl80211
 from meshwatch.observations import (
     BeaconSeen,
@@ -203,7 +204,7 @@ def test_a_recording_of_ours_has_all_our_conversations() -> None:
     with closing(open_recording(MEETING)) as recording:
         talk = conversations(recording)
     assert [type(each) for each in talk[NETLINK_GENERIC]] == [Nl80211, Paths]
-    assert [type(each) for each in talk[NETLINK_ROUTE]] == [Rtnetlink]
+    assert [type(each) for each in talk[NETLINK_ROUTE]] == [Rtnetlink, Neighborhood]
 
 
 def test_what_the_table_asks_is_put_to_everybody() -> None:
