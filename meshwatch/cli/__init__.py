@@ -11,13 +11,20 @@ from types import FrameType
 from typing import NoReturn
 
 from meshwatch import __version__
-from meshwatch.cli import agent, ethers, monitor, show, watch
+from meshwatch.cli import agent, ethers, monitor, notify, show, watch
 from meshwatch.cli import list as list_
 from meshwatch.cli.exits import Exit
 from meshwatch.client import RUNTIME_DIRECTORY, DaemonAbsent
 from meshwatch.protocol import ProtocolError
 
-VERBS = {"list": list_, "watch": watch, "show": show, "monitor": monitor, "agent": agent}
+VERBS = {
+    "list": list_,
+    "watch": watch,
+    "show": show,
+    "monitor": monitor,
+    "agent": agent,
+    "notify": notify,
+}
 
 
 def parser() -> argparse.ArgumentParser:
