@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[2] / "meshwatch"
 LAYERS: dict[str, int] = {}
 for level, names in enumerate(
     [
-        "__init__ model observations",
+        "__init__ model observations eui64",
         "hearing account means cadence loss reach sides traffic patience link portrait beyond entry"
         " port table feed",
         "codec records frames netlink pace look nl80211 rtnetlink neighborhood capture claims"
@@ -42,7 +42,7 @@ CLIENTS = {
     "scripts",
     "runner",
 }
-FOR_CLIENTS = {"__init__", "model", "protocol", "account", "systemd"} | CLIENTS
+FOR_CLIENTS = {"__init__", "model", "eui64", "protocol", "account", "systemd"} | CLIENTS
 
 FENCES = {
     "pyroute2": {"kernel", "codec"},
