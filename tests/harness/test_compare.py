@@ -124,9 +124,9 @@ def test_closed_and_gone() -> None:
     gone = air(closed(10, B, A), b_until=9.9)
     lines = [shown(1.1, B, "present"), shown(10.3, B, "heard")]
     in_time = judge(gone, *lines, removed(18, B))
-    assert kinds(in_time) == [("established", False), ("closed", False), ("vanished", False)]
+    assert kinds(in_time) == [("established", False), ("closed", False), ("forgotten", False)]
     assert delays(in_time)[-1] == ("closed", 0.3)
-    assert kinds(judge(gone, *lines, removed(25, B)))[-1] == ("vanished", True)
+    assert kinds(judge(gone, *lines, removed(25, B)))[-1] == ("forgotten", True)
     assert kinds(judge(gone, lines[0], removed(18, B)))[-1] == ("closed", True)
     last_words = air(closed(10, B, A), at(10.05, craft.beacon(B, MESH)), b_until=9.9)
     assert ("closed", 0.3) in delays(judge(last_words, *lines))

@@ -38,14 +38,16 @@ class Bound:
 class Bounds:
     """One bound for each kind of disagreement.
 
-    ``ahead``: the table changed before the air did. ``unfounded``: the table changed although
-    nothing on the air had, and the air did not follow.
+    ``vanished``: who had a link is off the air. ``forgotten``: who had none is. ``ahead``: the
+    table changed before the air did. ``unfounded``: the table changed although nothing on the air
+    had, and the air did not follow.
     """
 
     established: Bound = Bound(0, 1.5)
     returned: Bound = Bound(0, 1.5)
     closed: Bound = Bound(0, 1.5)
     vanished: Bound = Bound(8, 1.5)
+    forgotten: Bound = Bound(8, 1.5)
     ahead: Bound = Bound(0, 0.1)
     unfounded: Bound = Bound(0, 0)
 

@@ -7,9 +7,10 @@ A table agrees with the air about a neighbor when it shows
     no row       while the neighbor is silent
 
 Everything else is a disagreement. It has a cause, from which it may last for the bound of its
-kind: a link was established, or returned from silence; it was closed; the neighbor vanished. A
-disagreement without a cause on the air is unfounded, or ahead if the air then follows the table:
-a kernel tells of what it does before the frame that does it has left the radio.
+kind: a link was established, or returned from silence; it was closed; the neighbor vanished, or
+has to be forgotten, if there was no link. A disagreement without a cause on the air is unfounded,
+or ahead if the air then follows the table: a kernel tells of what it does before the frame that
+does it has left the radio.
 """
 
 from __future__ import annotations
@@ -214,7 +215,7 @@ def _cause(spell: Spell, view: View, agreed: bool) -> tuple[str, int | None]:
         return kind, None if agreed else spell.begin_ns
     if view.presence in REACHABLE and spell.state is not State.SILENT:
         return "closed", spell.parted_ns
-    return "vanished", spell.heard_ns
+    return "vanished" if spell.state is State.SILENT else "forgotten", spell.heard_ns
 
 
 def _events(

@@ -25,7 +25,7 @@ class State(StrEnum):
 class Spell(NamedTuple):
     """A stretch of time in which the truth is the same.
 
-    ``event`` is what began it: established, returned, closed, vanished, or nothing to be told.
+    ``event`` is what began it: established, returned, closed, vanished, forgotten, or nothing.
     ``heard_ns`` is the last sign of life up to its beginning, ``parted_ns`` when the link last
     ended; None: never. ``interval_ns`` is the neighbor's beacon interval.
     """
@@ -134,4 +134,4 @@ def _event(before: Spell | None, state: State, ids: Ids | None) -> str | None:
         return "vanished" if was in {State.LINKED, State.UNKNOWN} else None
     if was is State.LINKED or (was is State.SILENT and before and before.ids is not None):
         return "closed"
-    return "vanished" if was is State.HEARD and state is State.ABSENT else None
+    return "forgotten" if was is State.HEARD and state is State.ABSENT else None
