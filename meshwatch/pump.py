@@ -146,6 +146,7 @@ class Pump:
         self._speaking = None
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
 
     def observed(self, observations: list[Observation]) -> None:
         """Hand on what was observed of the source itself."""
@@ -168,6 +169,8 @@ class Pump:
         observations: list[Observation] = []
         slept_ns = _slept_ns()
         if slept_ns - self._slept_ns > SUSPEND_NS and self._listening:
+            span_s = (slept_ns - self._slept_ns) / 1e9
+            log.info("%s: awake after %.1f s of sleep", self.conversation.name, span_s)
             observations.extend(self._lost(self._listening[0], now))
         self._slept_ns = slept_ns
         if self._due_ns is not None and now - self._due_ns > STARVED_NS:
@@ -229,13 +232,20 @@ class Pump:
         return bool(requests)
 
     def _set_timer(self) -> None:
+        deadline = self.conversation.deadline()
         if self._timer is not None:
+            if deadline == self._due_ns:
+                return
             self._timer.cancel()
             self._timer = None
-        deadline = self._due_ns = self.conversation.deadline()
+        self._due_ns = deadline
         if deadline is not None and self._speaking is not None:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_at(deadline / 1e9, self.turn)
+            self._timer = loop.call_at(deadline / 1e9, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        self.turn()
 
 
 def _slept_ns() -> int:
