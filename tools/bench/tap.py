@@ -1,0 +1,225 @@
+"""Prints what a quiet mesh costs meshwatchd, with a tap on it and without: CPU of one process.
+
+Run as ``python -m tools.bench.tap [--neighbors 40] [--seconds 20] [INTERVAL_TU...]``. In a network
+namespace of its own a tun device that says it is a monitor interface hears the beacons of all
+neighbors and our own, at their times; they go through a real packet socket, the daemon's pump,
+conversation, table and feed (to whom nobody listens). The stations are looked at once a second as
+ever: that too is the daemon's, except that the answers are put together from a station that Linux
+6.1 described, and their making is not counted. So the kernel's work for a dump is not in the
+figure; for frames, its work at the reader's end of the socket is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import multiprocessing
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from itertools import count
+
+from meshwatch.feed import Feed
+from meshwatch.frames import Frames
+from meshwatch.model import Neighbor, Presence
+from meshwatch.nl80211 import Nl80211
+from meshwatch.observations import BeaconSeen, Monitor, Observation, StationsSwept
+from meshwatch.pump import Pump
+from meshwatch.records import Drained
+from meshwatch.table import Table
+from meshwatch.tap import open_tap
+from tests.process.test_tap import Radio
+from tests.pure import frame_bytes as f
+from tests.pure import kernel_bytes as k
+from tools.bench.poll import COMMAND, datagrams, stations
+
+INSIDE = "MESHWATCH_BENCH_INSIDE"  # set in the namespace
+GENERIC = 16
+TU_S = 0.001024
+WARM_UP_S = 3.0  # until everybody was heard twice, at 1000 TU
+RECEIVE_BUFFER_BYTES = 1 << 20
+
+
+class Kernel:
+    """Answers what the conversation asks, in the place of nl80211's channel."""
+
+    name = "put together"
+    protocol = GENERIC
+    monitor: Monitor | None = None
+
+    def __init__(self, neighbors: int) -> None:
+        self._neighbors = neighbors
+        self._never = os.eventfd(0)
+        self._said = [k.family()]
+        self._looks = count()
+        self.spent_ns = 0  # by the making of answers
+
+    def fileno(self) -> int:
+        """There is never anything to wait for: answers are there when a request was sent."""
+        return self._never
+
+    def drain(self) -> Drained:
+        """The answers."""
+        said, self._said = self._said, []
+        return Drained([memoryview(datagram) for datagram in said], False, 0, 0, 0, False)
+
+    def send(self, message: bytes) -> None:
+        """Answer it."""
+        began_ns = time.process_time_ns()
+        seq = k.head(message)[2]
+        if message[COMMAND] == k.GET_INTERFACE:
+            self._said += [k.interface(seq=seq, flags=k.MULTI), k.done(seq)]
+        elif message[COMMAND] == k.GET_STATION:
+            self._said += datagrams(stations(self._neighbors, next(self._looks)), seq)
+        self.spent_ns += time.process_time_ns() - began_ns
+
+    def close(self) -> None:
+        """Nothing is left."""
+        os.close(self._never)
+
+
+class Quiet:
+    """What the daemon is made of, around a mesh in which nothing happens."""
+
+    def __init__(self, neighbors: int) -> None:
+        self._table = Table()
+        self._feed = Feed(self._table.snapshot)
+        self._timer: asyncio.TimerHandle | None = None
+        self._kernel = Kernel(neighbors)
+        self._pumps = [Pump(Nl80211(), self._observed)]
+        self.beacons = self.looks = self.questions = 0
+
+    def open(self, monitor: Monitor | None) -> None:
+        """Begin, with a tap or without."""
+        self._feed.open()
+        if monitor is not None:
+            tap = open_tap(monitor, RECEIVE_BUFFER_BYTES)
+            self._pumps.append(Pump(Frames(monitor), self._observed))
+            self._pumps[-1].open([tap], tap)
+        self._pumps[0].open([self._kernel], self._kernel)
+
+    def close(self) -> None:
+        """The end."""
+        for pump in self._pumps:
+            pump.close()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    @property
+    def spent_ns(self) -> int:
+        """CPU of this process, as far as it would be the daemon's."""
+        return time.process_time_ns() - self._kernel.spent_ns
+
+    @property
+    def present(self) -> int:
+        """Neighbors."""
+        rows = self._table.snapshot()
+        return sum(isinstance(r, Neighbor) and r.presence is Presence.PRESENT for r in rows)
+
+    def _observed(self, origin: Pump, observations: list[Observation], now: int) -> None:
+        for observation in observations:
+            self._feed.publish(self._table.observe(observation, now))
+            self.beacons += isinstance(observation, BeaconSeen)
+            self.looks += isinstance(observation, StationsSwept)
+        self._settle()
+        for pump in self._pumps:
+            if pump is not origin:
+                pump.notice(observations, now)
+
+    def _settle(self) -> None:
+        questions = self._table.questions()
+        self.questions += len(questions)
+        if questions:
+            self._pumps[0].notice(questions, time.monotonic_ns())
+        if self._timer is not None:
+            self._timer.cancel()
+        deadline = self._table.deadline()
+        if deadline is not None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_at(deadline / 1e9, self._ticked)
+
+    def _ticked(self) -> None:
+        self._feed.publish(self._table.tick(time.monotonic_ns()))
+        self._settle()
+
+
+def schedule(neighbors: int, interval_tu: int) -> Iterator[tuple[float, bytes]]:
+    """Beacons and when they are due, for ever: everybody's at his own phase, ours reported."""
+    frames = [f.reported(f.beacon(address_of(None), interval_tu=interval_tu))]
+    frames += [
+        f.heard(f.beacon(address_of(number), interval_tu=interval_tu))
+        for number in range(neighbors)
+    ]
+    for turn in count():
+        for place, frame in enumerate(frames):
+            yield (turn + place / len(frames)) * interval_tu * TU_S, frame
+
+
+def address_of(number: int | None) -> str:
+    """The address of a neighbor as tools.bench.poll has it; None: our own."""
+    return f.OWN if number is None else f"02:00:00:00:{number >> 8:02x}:{number & 0xFF:02x}"
+
+
+def send(radio: Radio, neighbors: int, interval_tu: int) -> None:
+    """The other process: the air."""
+    began = time.monotonic()
+    for due_s, frame in schedule(neighbors, interval_tu):
+        time.sleep(max(0.0, began + due_s - time.monotonic()))
+        radio.emit(frame)
+
+
+async def measure(neighbors: int, monitor: Monitor | None, seconds: float) -> str:
+    """One row of the table that is printed."""
+    quiet = Quiet(neighbors)
+    quiet.open(monitor)
+    await asyncio.sleep(WARM_UP_S)
+    beacons, looks, questions = quiet.beacons, quiet.looks, quiet.questions
+    began, spent_ns = time.monotonic(), quiet.spent_ns
+    await asyncio.sleep(seconds)
+    wall_s, spent_ns = time.monotonic() - began, quiet.spent_ns - spent_ns
+    beacons, looks = quiet.beacons - beacons, quiet.looks - looks
+    asked = quiet.questions - questions
+    assert quiet.present == neighbors, f"{quiet.present} are present"
+    quiet.close()
+    return (
+        f"{'tap' if monitor else 'bare':5} {beacons / wall_s:9.0f} {looks / wall_s:9.2f}"
+        f" {asked:10} {spent_ns / 1e7 / wall_s:9.2f} %"
+    )
+
+
+def inside(neighbors: int, seconds: float, intervals_tu: list[int]) -> None:
+    """Print the table, in a network namespace of our own."""
+    print(f"{neighbors} neighbors{'':14}beacons/s   looks/s  questions  of a core")
+    print(f"{'no tap':20} {asyncio.run(measure(neighbors, None, seconds))}", flush=True)
+    radio = Radio()
+    for interval_tu in intervals_tu:
+        air = multiprocessing.get_context("fork").Process(
+            target=send, args=(radio, neighbors, interval_tu), daemon=True
+        )
+        air.start()
+        row = asyncio.run(measure(neighbors, radio.monitor, seconds))
+        print(f"{f'every {interval_tu} TU':20} {row}", flush=True)
+        air.terminate()
+        air.join()
+
+
+def main() -> None:
+    """Enter a namespace, and print."""
+    arguments = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    arguments.add_argument("intervals", type=int, nargs="*", default=[1000, 100], metavar="TU")
+    arguments.add_argument("--neighbors", type=int, default=40)
+    arguments.add_argument("--seconds", type=float, default=20)
+    options = arguments.parse_args()
+    if INSIDE in os.environ:
+        inside(options.neighbors, options.seconds, options.intervals)
+        return
+    as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
+    command = ["unshare", *as_root, "--net", sys.executable, "-m", "tools.bench.tap"]
+    done = subprocess.run([*command, *sys.argv[1:]], env={**os.environ, INSIDE: "1"}, check=False)
+    sys.exit(done.returncode)
+
+
+if __name__ == "__main__":
+    main()
