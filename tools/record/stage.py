@@ -14,7 +14,7 @@ from meshwatch.model import Neighbor, Presence
 from meshwatch.recording import open_recording
 from meshwatch.replay import Player, conversations
 from meshwatch.table import Table
-from tools.record.witness import Witness
+from tools.record.witness import BLOCKED, CLOCK, REACH, Witness
 from tools.vm import deeds
 from tools.vm.air import Air
 from tools.vm.machine import REPOSITORY, JobTimeout, Machine, MachineError, Process
@@ -207,8 +207,8 @@ class Stage:
 
     def block(self, laptop: int, other: int) -> None:
         """Hold the link to the other blocked, without telling it."""
-        self.witness.blocked(self._addresses[laptop], self._addresses[other])
-        self._sh(deeds.block("mesh0", self._addresses[other]), laptop)
+        clock = self._sh(CLOCK + deeds.block("mesh0", self._addresses[other]), laptop)
+        self.witness.note(BLOCKED, clock, self._addresses[laptop], self._addresses[other])
         self._note(f"blocked by {laptop}: {other}")
 
     def unblock(self, laptop: int, other: int) -> None:
@@ -256,8 +256,8 @@ class Stage:
         return self._addresses[laptop]
 
     def _move(self, laptop: int, mask: int) -> None:
-        self.witness.moved(self._addresses[laptop], mask)
-        self._sh(deeds.reach(f"phy{laptop}", mask))
+        clock = self._sh(CLOCK + deeds.reach(f"phy{laptop}", mask))
+        self.witness.note(REACH, clock, self._addresses[laptop], str(mask))
 
     def _linked(self) -> set[str]:
         dump = self._sh("iw dev mesh0 station dump")

@@ -12,13 +12,15 @@ from tools.vm.machine import REPOSITORY, Machine, Process
 
 FOLLOW = REPOSITORY / "tests/kernel/follow.py"
 AIR, NEWS, REACH, BLOCKED = "hwsim0.pcap", "news.log", "reach", "blocked"
+# Prints the guest's CLOCK_MONOTONIC in ns, without the start of a Python.
+CLOCK = "awk '/^now at/ { print $3; exit }' /proc/timer_list\n"
 
 
 class Witness:
     """All that tools/harness needs to judge what was published during a scene.
 
     It hears every radio for the time of a with block, and the daemon from :meth:`follow` on. What
-    no frame says is noted just before it is done: who is moved out of reach, who blocks whom.
+    no frame says is noted: whose radio gets which group mask, who blocks the link with whom.
     """
 
     def __init__(self, machine: Machine, name: str) -> None:
@@ -44,13 +46,9 @@ class Witness:
             log=f"{self._name}-news.log",
         )
 
-    def moved(self, address: str, mask: int) -> None:
-        """A radio gets this group mask."""
-        self._notes[REACH].append(f"{self._clock():.6f} {address} {mask}\n")
-
-    def blocked(self, station: str, other: str) -> None:
-        """A station gives up its link with another without a word."""
-        self._notes[BLOCKED].append(f"{self._clock():.6f} {station} {other}\n")
+    def note(self, kind: str, clock: str, *words: str) -> None:
+        """REACH or BLOCKED, what CLOCK printed just before, and the words that belong to it."""
+        self._notes[kind].append(f"{int(clock) / 1e9:.6f} {' '.join(words)}\n")
 
     def keep(self, directory: Path) -> None:
         """Leave it all in this directory, when the scene is over."""
@@ -60,8 +58,3 @@ class Witness:
             shutil.copy(self._follower.log, directory / NEWS)
         for name, lines in self._notes.items():
             (directory / name).write_text("".join(lines))
-
-    def _clock(self) -> float:
-        """The guest's CLOCK_MONOTONIC in s, without the start of a Python."""
-        script = "awk '/^now at/ { print $3; exit }' /proc/timer_list"
-        return int(self._machine.run(script, check=True).stdout) / 1e9
