@@ -19,8 +19,10 @@ import pytest
 
 from tools.harness.__main__ import main
 from tools.harness.air import Air
-from tools.harness.capture import read
+from tools.harness.capture import Frame, read
 from tools.harness.compare import Comparison, compare
+from tools.harness.dissect import Peering, dissect
+from tools.harness.layers import CONFIRM
 from tools.harness.news import News
 from tools.harness.reach import Reach
 
@@ -124,6 +126,23 @@ def test_a_link_confused_with_another_is_found(everybody: Air) -> None:
 
     found = judge(everybody, FIRST, falsified(confuse))
     assert {one.neighbor for one in found.excessive} == {SECOND}
+
+
+def test_frames_that_are_missing_in_the_capture_are_found() -> None:
+    """The table followed them; the air without them belies it."""
+
+    def confirms(frame: Frame) -> bool:
+        said = dissect(frame)
+        return (
+            said is not None
+            and {said.sender, said.receiver} == {FIRST, SECOND}
+            and isinstance(said.body, Peering)
+            and said.body.action == CONFIRM
+        )
+
+    frames = [frame for frame in read(SAMPLE / "hwsim0.pcap") if not confirms(frame)]
+    found = judge(Air(frames, Reach.read(SAMPLE / "reach")), FIRST)
+    assert {(one.neighbor, one.kind) for one in found.excessive} == {(SECOND, "unfounded")}
 
 
 # ---- the command --------------------------------------------------------------------------------
