@@ -17,6 +17,7 @@ UDEV = ROOT / "udev"
 UNIT = UDEV / "meshwatchd.service"
 AGENT = UDEV / "meshwatch-agent.service"
 MONITOR = UDEV / "meshwatch-monitor@.service"
+NOTIFY = UDEV / "meshwatch-notify.service"
 RULES = UDEV / "70-meshwatch.rules"
 SYSUSERS = UDEV / "meshwatch.sysusers"
 POLICY = UDEV / "org.meshwatch.conf"
@@ -36,7 +37,7 @@ FORMS = pytest.mark.parametrize("form", MOST_EXPOSURE, ids=" ".join)
 @pytest.fixture
 def units(tmp_path: Path) -> Path:
     """The units as systemd can judge them here, where no program of ours is installed."""
-    for path in (UNIT, AGENT, MONITOR):
+    for path in (UNIT, AGENT, MONITOR, NOTIFY):
         text, count = re.subn(
             r"^(Exec\w+=-?)meshwatchd?\b",
             rf"\1{sys.executable}",
@@ -84,6 +85,14 @@ def test_systemd_understands_the_unit(unit: Path) -> None:
     assert [
         line for line in output.splitlines() if unit.name in line or str(unit.parent) in line
     ] == []
+
+
+def test_systemd_understands_the_unit_of_a_session(
+    units: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(units))
+    output = analyze("verify", "--user", "--man=no", units / NOTIFY.name)
+    assert [line for line in output.splitlines() if NOTIFY.name in line] == []
 
 
 @FORMS
