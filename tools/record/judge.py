@@ -16,7 +16,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from meshwatch.recording import open_recording
 from tools.harness import blocks, capture
 from tools.harness.air import Air
 from tools.harness.bounds import Bound, Bounds
@@ -24,6 +23,7 @@ from tools.harness.compare import Comparison, compare
 from tools.harness.news import News
 from tools.harness.reach import Reach
 from tools.harness.report import report
+from tools.record.expect import opened
 from tools.record.lines import news
 from tools.record.witness import AIR, BLOCKED, NEWS, REACH
 
@@ -76,12 +76,11 @@ def compared(directory: Path) -> Comparison:
         return compare(air, News(lines, OBSERVER), BOUNDS, SILENT_AFTER)
 
 
-def unfaithful(directory: Path) -> list[str]:
-    """Of whom a replay tells something else than the daemon did, and what."""
-    (recording,) = directory.glob("*.pcapng")
-    with closing(open_recording(recording)) as opened:
-        replayed = told(news(opened))
-    lived = told(live(directory / NEWS))
+def unfaithful(path: Path, log: Path) -> list[str]:
+    """Of whom a replay of the recording tells something else than the daemon did, and what."""
+    with closing(opened(path)) as recording:
+        replayed = told(news(recording))
+    lived = told(live(log))
     return [
         f"{address}\n  live   {_words(lived[address])}\n  replay {_words(replayed[address])}"
         for address in sorted(lived.keys() | replayed.keys())
@@ -99,7 +98,8 @@ def judge(directory: Path) -> bool:
     print(f"── {directory.name}")
     comparison = compared(directory)
     print(report(comparison), end="")
-    different = unfaithful(directory)
+    (path,) = directory.glob("*.pcapng")
+    different = unfaithful(path, directory / NEWS)
     print("replay: tells the same" if not different else "replay: DIFFERS\n" + "\n".join(different))
     print(flush=True)
     return not comparison.excessive and not different
