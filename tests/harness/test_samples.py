@@ -7,16 +7,15 @@ radio; mon0 what the first one heard, so that it needs to know nothing of who is
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
+from tests.harness.falsified import Line, about, falsified, late, with_ghost, without_removals
 from tools.harness.__main__ import main
 from tools.harness.air import Air
 from tools.harness.capture import Frame, read
@@ -66,29 +65,8 @@ def test_what_the_first_radio_heard_tells_the_same(everybody: Air) -> None:
 # ---- falsified on purpose -----------------------------------------------------------------------
 
 
-def falsified(
-    change: Callable[[float, dict[str, Any]], list[tuple[float, dict[str, Any]]]],
-) -> list[bytes]:
-    """The log with each line replaced by what ``change`` makes of it."""
-    lines: list[tuple[float, dict[str, Any]]] = []
-    for raw in LOG:
-        stamp, _, text = raw.partition(b" ")
-        lines += change(float(stamp), json.loads(text))
-    lines.sort(key=lambda line: line[0])
-    return [b"%.6f " % at + json.dumps(message).encode() + b"\n" for at, message in lines]
-
-
-def about(message: dict[str, Any], neighbor: str) -> bool:
-    row = message.get("neighbor", {})
-    return bool(row.get("interface") == "mesh0" and row.get("address") == neighbor)
-
-
 def test_a_dropped_removal_is_found(everybody: Air) -> None:
-    log = falsified(
-        lambda at, message: (
-            [] if message["class"] == "removed" and about(message, THIRD) else [(at, message)]
-        )
-    )
+    log = without_removals(LOG, THIRD).splitlines()
     found = judge(everybody, FIRST, log)
     assert [(one.neighbor, one.kind) for one in found.excessive] == [(THIRD, "vanished")]
     assert judge(everybody, SECOND, log).excessive == []
@@ -96,35 +74,23 @@ def test_a_dropped_removal_is_found(everybody: Air) -> None:
 
 def test_a_ghost_is_found(everybody: Air) -> None:
     ghost = "02:de:ad:be:ef:00"
-
-    def add(at: float, message: dict[str, Any]) -> list[tuple[float, dict[str, Any]]]:
-        lines = [(at, message)]
-        if message["class"] == "changed" and about(message, SECOND) and "was" not in message:
-            row = message["neighbor"] | {"address": ghost}
-            lines.append((at + 0.5, message | {"neighbor": row}))
-        return lines
-
-    found = judge(everybody, FIRST, falsified(add))
+    found = judge(everybody, FIRST, with_ghost(LOG, SECOND, ghost).splitlines())
     assert {(one.neighbor, one.kind) for one in found.excessive} == {(ghost, "unfounded")}
 
 
 def test_a_late_arrival_is_found(everybody: Air) -> None:
-    def delay(at: float, message: dict[str, Any]) -> list[tuple[float, dict[str, Any]]]:
-        late = message["class"] == "changed" and about(message, SECOND)
-        return [(at + 2 if late else at, message)]
-
-    found = judge(everybody, FIRST, falsified(delay))
+    found = judge(everybody, FIRST, late(LOG, SECOND, 2).splitlines())
     assert "established" in {one.kind for one in found.excessive}
 
 
 def test_a_link_confused_with_another_is_found(everybody: Air) -> None:
-    def confuse(at: float, message: dict[str, Any]) -> list[tuple[float, dict[str, Any]]]:
+    def confuse(at: float, message: dict[str, Any]) -> list[Line]:
         if about(message, SECOND) and "llid" in message["neighbor"]:
             row = message["neighbor"] | {"llid": 1}
             return [(at, message | {"neighbor": row})]
         return [(at, message)]
 
-    found = judge(everybody, FIRST, falsified(confuse))
+    found = judge(everybody, FIRST, falsified(LOG, confuse).splitlines())
     assert {one.neighbor for one in found.excessive} == {SECOND}
 
 
