@@ -17,6 +17,10 @@ class Account:
         """From when on one may be spent."""
         return self._spent_until_ns - (self._capacity - 1) * self._period_ns
 
+    def owing_ns(self) -> int:
+        """From when on one may be spent that leaves a debt, of at most the capacity."""
+        return self._spent_until_ns - (2 * self._capacity - 1) * self._period_ns
+
     def half_ns(self) -> int:
         """From when on half of it is there again."""
         return self._spent_until_ns - self._capacity // 2 * self._period_ns

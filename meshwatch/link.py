@@ -136,7 +136,7 @@ class Link:
             self._live(life_ns, self._look_ns, hearing)
         assert self.life_ns is not None
         silence_ns = hearing.between(max(life_ns, self.life_ns), now)
-        if self.beacon is None and working and self.silence_ns < self.patience.departed_ns:
+        if self.beacon is None and working:
             self.patience.looked_after(silence_ns)
         # Learning afterwards that we were deaf proves no life: without one, silence never shrinks.
         self.silence_ns = silence_ns if fresh else max(silence_ns, self.silence_ns)
@@ -169,7 +169,7 @@ class Link:
         self.patience.cadence.claim(beacon.interval_tu, now)
         if first:
             self.patience.learn()
-        elif heard_ns > self._beacon_ns and self._working and self.presence is not None:
+        elif heard_ns > self._beacon_ns and self._working:
             self.patience.beacon_after(hearing.between(self._beacon_ns, heard_ns))
         self._live(heard_ns, now, hearing)
         self.beacon, self._beacon_ns = beacon, max(heard_ns, self._beacon_ns)
@@ -239,10 +239,18 @@ class Link:
             return
         if self.silence_ns >= self._probing_limit_ns():
             wait_ns = _PROBE_ANSWER_NS if self._probe_open else self._probe_gap_ns()
-            ready_ns = max(now, self._asked_probe_ns + wait_ns, self.account.ready_ns())
+            ready_ns = max(now, self._asked_probe_ns + wait_ns, self._paid_ns(heard_ns))
             if self.ask_ns is None or ready_ns <= self.ask_ns:
                 self.wants_probe = True
                 self.ask_ns = ready_ns
+
+    def _paid_ns(self, heard_ns: int) -> int:
+        """When the account allows a probe: on credit, if it is not the first or a beacon more is
+        missing, for a verdict that is put off until the account is full comes far too late."""
+        if self._unanswered:
+            return heard_ns
+        later_ns = heard_ns + self._probing_limit_ns() + self.patience.cadence.ns
+        return min(self.account.ready_ns(), max(later_ns, self.account.owing_ns()))
 
     def _probing_limit_ns(self) -> int:
         """Where nobody is known to answer probes, only what is unusual is worth one."""
@@ -317,11 +325,14 @@ class Link:
             return False
         if self._acknowledged >= _ACKNOWLEDGED_IN_VAIN:
             return True
-        needed = UNANSWERED + self.patience.lossy
-        if self._unanswered >= needed and silence_ns >= self.patience.late_ns:
+        if self._refused() and silence_ns >= self.patience.late_ns:
             return True
         looked = self._look_ns >= self._poke_ns + _POKE_EFFECT_NS
         return self._pokes >= UNANSWERED and looked and silence_ns >= self._poked_limit_ns()
+
+    def _refused(self) -> bool:
+        """As many probes as make a verdict were not answered."""
+        return self._unanswered >= UNANSWERED + self.patience.lossy
 
     def _departed_limit_ns(self) -> int:
         if self._working and self._probing is Probing.GOOD and not self._dozes():
@@ -368,9 +379,11 @@ class Link:
         if life_ns < last_ns:
             return
         self.reach.live(life_ns, last_ns, known_until_ns, self.patience.cadence.ns, hearing)
+        if self._asked_probe_ns > last_ns:
+            self.patience.probed(hearing.between(last_ns, life_ns), self._refused())
         self.life_ns = life_ns
         self.silence_ns = self._unanswered = self._pokes = 0
-        self.patience.returned(away=self.presence is None)
+        self.patience.returned()
 
     def _dozes(self) -> bool:
         """A sleeping radio acknowledges nothing, and is there all the same."""

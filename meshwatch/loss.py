@@ -2,9 +2,9 @@
 
 The model has two states (Gilbert's): a beacon is missed with one probability after one that was
 heard, and with another after one that was missed, because losses come in bursts. A silence of k
-beacons in a row then happens, for any one beacon, with the probability
+beacons in a row or more then begins, at any one beacon, with the probability
 
-    p * r ** (k - 1)        p: missed at all, r: missed although the one before was missed
+    b * r ** (k - 1)        b: a silence begins, r: missed although the one before was missed
 
 and a verdict that may be wrong so and so often needs the smallest k that is rarer than that.
 """
@@ -15,6 +15,8 @@ from math import ceil, log
 
 # As of late: 17 minutes at the default beacon interval, 100 s at OpenWrt's.
 _MEMORY_SLOTS = 1024.0
+# How losses follow each other is a neighbor's habit, and takes as many losses to know.
+_MEMORY_LOSSES = 1024.0
 
 # What is assumed of a neighbor of whom nothing is known: one in five, as if two had been seen,
 # and of its bursts, as if sixteen losses had been seen: one silence does not make a habit.
@@ -30,23 +32,31 @@ _MOST_PERSISTENCE = 0.95
 class Loss:
     """The beacon slots of one neighbor."""
 
-    __slots__ = ("_again", "_missed", "_slots")
+    __slots__ = ("_again", "_begun", "_losses", "_missed", "_slots")
 
     def __init__(self) -> None:
         self._slots = _ASSUMED_SLOTS
         self._missed = _ASSUMED_SLOTS * _ASSUMED_LOSS
-        self._again = 0.0  # missed, as was the one before
+        self._begun = _ASSUMED_SLOTS * _ASSUMED_LOSS  # missed, as the one before was not
+        self._losses = _ASSUMED_LOSSES
+        self._again = _ASSUMED_LOSSES * _LEAST_PERSISTENCE  # missed, as was the one before
 
     def heard_after(self, missed: int) -> None:
         """A beacon was heard, and ``missed`` ones before it were not."""
         self._slots += missed + 1
         if missed > 0:
             self._missed += missed
+            self._begun += 1
+            self._losses += missed
             self._again += missed - 1
+            if self._losses > _MEMORY_LOSSES:
+                self._again *= _MEMORY_LOSSES / self._losses
+                self._losses = _MEMORY_LOSSES
         if self._slots > _MEMORY_SLOTS:
             fading = _MEMORY_SLOTS / self._slots
-            self._slots, self._missed = _MEMORY_SLOTS, self._missed * fading
-            self._again *= fading
+            self._missed *= fading
+            self._begun *= fading
+            self._slots = _MEMORY_SLOTS
 
     @property
     def percent(self) -> int | None:
@@ -57,10 +67,8 @@ class Loss:
 
     def unusual(self, rate: float) -> int:
         """The number of beacons missed in a row, at least 1, that is rarer than ``rate``."""
-        missed = min(self._missed / self._slots, _MOST_PERSISTENCE)
-        if missed <= rate:
+        begun = self._begun / self._slots
+        if begun <= rate:
             return 1
-        again = self._again + _ASSUMED_LOSSES * _LEAST_PERSISTENCE
-        again /= self._missed + _ASSUMED_LOSSES
-        persistence = min(max(again, _LEAST_PERSISTENCE), _MOST_PERSISTENCE)
-        return 1 + ceil(log(rate / missed) / log(persistence))
+        persistence = max(self._again / self._losses, _LEAST_PERSISTENCE)
+        return 1 + ceil(log(rate / begun) / log(min(persistence, _MOST_PERSISTENCE)))

@@ -8,18 +8,22 @@ often a verdict may be wrong.
 from __future__ import annotations
 
 from meshwatch.cadence import Cadence
+from meshwatch.doubt import Doubt
 from meshwatch.loss import Loss
 
 _SECOND_NS = 1_000_000_000
 
-#: How often a verdict may be wrong: a look or a probe that would not have been necessary, and a
-#: departure that was none. That a neighbor is called quiet goes by its beacons, not by the clock.
+#: How often a verdict may be wrong: a look or a probe that would not have been necessary, a
+#: departure that was none, and one although probes were asked. That a neighbor is called quiet
+#: goes by its beacons, not by the clock.
 LATE_PER_NS = 1.5 / (60 * _SECOND_NS)
-DEPARTED_PER_NS = 2 / (86_400 * _SECOND_NS)
+DEPARTED_PER_NS = 1.5 / (86_400 * _SECOND_NS)
+REFUSED_PER_NS = 0.5 / (86_400 * _SECOND_NS)
 QUIET_PER_BEACON = 1 / 2000
 
 #: Bounds of the numbers that follow. Any link may turn out to lose one in five from now on.
 QUIET_LEAST, DEPARTED_LEAST, MOST_MISSED = 2, 7, 32
+MOST_NS = 30 * _SECOND_NS  # if that is more than so many beacons
 #: With probes to decide it, mere silence decides only when they cannot be afforded.
 DEPARTED_WHILE_PROBING = 24
 
@@ -29,11 +33,21 @@ _LEARNED_EVERY = 32  # beacons heard between two reckonings
 class Patience:
     """One neighbor's limits, in nanoseconds of silence."""
 
-    __slots__ = ("_due", "_loss", "_unsettled", "cadence", "departed_ns", "late_ns", "quiet_ns")
+    __slots__ = (
+        "_doubt",
+        "_due",
+        "_loss",
+        "_unsettled",
+        "cadence",
+        "departed_ns",
+        "late_ns",
+        "quiet_ns",
+    )
 
     def __init__(self) -> None:
         self.cadence = Cadence()
         self._loss = Loss()
+        self._doubt = Doubt()
         self.late_ns = self.quiet_ns = self.departed_ns = 0
         self._due = 0
         self._unsettled = 0  # beacons missed in the silence under way
@@ -58,7 +72,7 @@ class Patience:
         """Two beacons were heard so far apart, and none between them."""
         interval_ns = self.cadence.ns
         missed = (span_ns + interval_ns // 2) // interval_ns - 1
-        if 0 <= missed < MOST_MISSED:  # else it was away
+        if 0 <= missed < self._most_missed:  # else it was away
             self._loss.heard_after(missed)
             self._note(missed)
 
@@ -71,24 +85,37 @@ class Patience:
             self._loss.heard_after(0)
             self._note(0)
 
-    def returned(self, away: bool) -> None:
-        """A sign of life ended a silence, which was no loss of beacons if it was ``away``."""
+    def returned(self) -> None:
+        """A sign of life ended a silence."""
         missed, self._unsettled = self._unsettled, 0
-        if missed and not away:
+        if 0 < missed < self._most_missed:  # else it was away
             self._loss.heard_after(missed)
             self._note(missed)
+
+    def probed(self, silence_ns: int, unanswered: bool) -> None:
+        """Such a silence with probes in it ended; ``unanswered``: a verdict rested on them."""
+        if self.missed(silence_ns) < self._most_missed:  # else it was away
+            self._doubt.ended(unanswered)
+            if unanswered:
+                self.learn()
 
     def learn(self) -> None:
         """Reckon anew."""
         self._due = 0
         loss, interval_ns = self._loss, self.cadence.ns
         late = loss.unusual(LATE_PER_NS * interval_ns)
+        if self._doubt.share:  # that long a silence, and then no answer
+            late = max(late, loss.unusual(REFUSED_PER_NS * interval_ns / self._doubt.share))
         departed = max(DEPARTED_LEAST, loss.unusual(DEPARTED_PER_NS * interval_ns))
         quiet = max(QUIET_LEAST, late, loss.unusual(QUIET_PER_BEACON))
         self.late_ns, self.quiet_ns, self.departed_ns = (
-            min(missed, MOST_MISSED) * interval_ns + interval_ns // 4
+            min(missed, self._most_missed) * interval_ns + interval_ns // 4
             for missed in (late, min(quiet, departed - 1), departed)
         )
+
+    @property
+    def _most_missed(self) -> int:
+        return max(MOST_MISSED, MOST_NS // self.cadence.ns)
 
     def _note(self, missed: int) -> None:
         self._due += 1

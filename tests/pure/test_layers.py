@@ -14,10 +14,11 @@ LAYERS: dict[str, int] = {}
 for level, names in enumerate(
     [
         "__init__ model observations eui64",
-        "hearing account means cadence loss reach sides traffic patience link portrait beyond entry"
-        " port table feed",
+        "hearing account means cadence loss doubt reach sides traffic patience link portrait beyond"
+        " entry port table feed",
         "codec records frames netlink pace look nl80211 rtnetlink neighborhood capture claims"
-        " protocol pcap recording replay interfaces watched glances probes measuring paths scans",
+        " echo_packet echoes protocol pcap recording replay interfaces watched glances probes"
+        " measuring paths scans",
         "kernel tap bus server letterbox",
         "config pump taps sources tee wall playback systemd daemon",
     ]

@@ -10,6 +10,8 @@ from meshwatch.cadence import TU_NS
 from meshwatch.loss import Loss
 from meshwatch.patience import DEPARTED_LEAST, MOST_MISSED, Patience
 
+SECOND_NS = 10**9
+
 
 def after(beacons: int, loss: float, interval_tu: int, seed: int = 1) -> Patience:
     """After so many beacons, heard by a tap."""
@@ -55,17 +57,21 @@ def test_a_neighbor_that_loses_one_in_five(
         assert found[2] in departed
 
 
-def test_the_worst_neighbor_is_given_up_in_the_end() -> None:
-    assert max(limits(after(3000, 0.9, 100))) <= MOST_MISSED
+@pytest.mark.parametrize(
+    ("interval_tu", "most_ns"), [(1000, 34 * SECOND_NS), (100, 31 * SECOND_NS)]
+)
+def test_the_worst_neighbor_is_given_up_in_the_end(interval_tu: int, most_ns: int) -> None:
+    assert after(3000, 0.99, interval_tu).departed_ns <= most_ns
+    assert after(3000, 0.9, interval_tu).departed_ns > 5 * SECOND_NS
 
 
 def test_an_absence_is_no_loss() -> None:
     patience = after(2000, 0, 100)
     before = limits(patience)
-    patience.beacon_after(100 * MOST_MISSED * TU_NS * 10)
+    patience.beacon_after(10 * MOST_MISSED * patience.cadence.ns)
     assert limits(patience) == before
-    patience.looked_after(50 * patience.cadence.ns)
-    patience.returned(away=True)
+    patience.looked_after(10 * MOST_MISSED * patience.cadence.ns)
+    patience.returned()
     assert limits(patience) == before
 
 
@@ -75,7 +81,7 @@ def test_a_silence_counts_once_when_it_has_ended() -> None:
     for quarter in range(5, 25):
         patience.looked_after(quarter * patience.cadence.ns // 4)
     assert patience.loss_percent == before
-    patience.returned(away=False)
+    patience.returned()
     assert patience.loss_percent == 2  # five of 206
 
 
