@@ -101,6 +101,13 @@ class OneSided(StrEnum):
     THEIRS = "theirs"  # we lost the link, the neighbor still counts as many peers as before
 
 
+class Clash(StrEnum):
+    """Where else the hardware address of a neighbor was seen, which ought to be one radio's."""
+
+    CHANNELS = "channels"  # in radio range on two interfaces of ours that use different channels
+    OURS = "ours"  # it is the address of an interface of ours: another radio of ours, or forged
+
+
 class InterfaceType(StrEnum):
     """The two interface types whose stations are neighbors (``enum nl80211_iftype``)."""
 
@@ -229,6 +236,14 @@ class Neighbor(Struct, frozen=True, gc=False, kw_only=True):
     next_hop: str | None = None  # of the path, if it is not the neighbor itself
     hop_count: int | None = None
     proxy: str | None = None  # the mesh station through which a proxied one is reached
+    addresses: tuple[Address, ...] = ()  # the one to try first is first
+    name: str | None = None  # claimed: a host name
+    nick: str | None = None  # claimed
+    jid: str | None = None  # claimed
+    disputed: bool = False  # somebody else is claimed to have this name, or it had another one
+    claims: tuple[Claim, ...] = ()  # what local programs say, newest first
+    restarts: int = 0  # how often the link was seen to be re-established with new link ids
+    clash: Clash | None = None
     bouncing: bool = False  # its news is held back: it came and went too often
     readings: Readings
 
@@ -252,6 +267,7 @@ class Interface(Struct, frozen=True, gc=False, kw_only=True):
     mesh_id: str | None = None  # as our own beacons say, heard by a tap
     beacon_interval_tu: int | None = None  # likewise
     gates: tuple[str, ...] = ()  # present neighbors that say they are connected to a gate
+    forged: bool = False  # another radio sent beacons with our address
 
     @property
     def key(self) -> Key:

@@ -6,7 +6,7 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping
 from enum import IntEnum
-from functools import lru_cache, partial
+from functools import lru_cache
 from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
@@ -14,8 +14,8 @@ from typing import NamedTuple
 from dbus_next.signature import Variant
 from msgspec import Struct
 
-from meshwatch.model import Evidence, Interface, Key, Neighbor
-from meshwatch.protocol.text import inert
+from meshwatch.model import Address, Claim, Evidence, Interface, Key, Neighbor, Service
+from meshwatch.protocol.text import MAX_CLAIMED, inert
 
 FILE = Path(__file__).with_name("org.meshwatch.xml")
 
@@ -40,8 +40,23 @@ INTEGERS: dict[str, tuple[int, int]] = {
     "t": (0, (1 << 64) - 1),
 }
 
-# What a dictionary of Evidence holds, as far as it is known.
-EVIDENCE = {"proof": "s", "silence_ms": "u", "missed": "u", "unanswered": "u"}
+# What dictionaries hold, as far as it is known.
+DICTIONARIES: Mapping[type[Struct], dict[str, str]] = {
+    Evidence: {"proof": "s", "silence_ms": "u", "missed": "u", "unanswered": "u"},
+    Address: {"address": "s", "scope": "s", "proof": "s"},
+    Claim: {
+        "claimant": "s",
+        "uid": "u",
+        "name": "s",
+        "nick": "s",
+        "jid": "s",
+        "fingerprint": "s",
+        "verified": "b",
+        "claimed_unix_ms": "t",
+        "services": "aa{sv}",
+    },
+    Service: {"type": "s", "instance": "s", "host": "s", "port": "q", "txt": "a{ss}"},
+}
 
 
 class Manager(Struct, frozen=True):
@@ -175,36 +190,50 @@ def _property(element: ET.Element, wall_offset_ns: Callable[[], int]) -> Propert
     name, signature = element.attrib["name"], element.attrib["type"]
     annotation = element.find("annotation")
     reading = annotation is not None and annotation.get("value") == "false"
-    field = re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower()
-    timed = field.endswith("_unix_ms")
-    if timed:
-        field = field.removesuffix("_unix_ms") + "_ns"
-    get = attrgetter(f"readings.{field}" if reading else field)
-    cast = partial(_wall_ms, wall_offset_ns) if timed else partial(_cast, signature)
-
-    def value(subject: Subject) -> object:
-        plain = get(subject)
-        return None if plain is None else cast(plain)
-
+    key = re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower()
+    value = _value(f"readings.{key}" if reading else key, signature, wall_offset_ns)
     return Property(name, signature, reading, value)
 
 
-def _wall_ms(wall_offset_ns: Callable[[], int], time_ns: int) -> object:
-    return _cast("t", (time_ns + wall_offset_ns()) // 1_000_000)
+def _value(
+    key: str, signature: str, wall_offset_ns: Callable[[], int]
+) -> Callable[[object], object]:
+    """What gets the value of a key of the sockets from a row of the table."""
+    timed = key.endswith("_unix_ms")
+    get = attrgetter(key.removesuffix("_unix_ms") + "_ns" if timed else key)
+
+    def value(of: object) -> object:
+        plain = get(of)
+        if plain is None:
+            return None
+        if timed:
+            plain = (plain + wall_offset_ns()) // 1_000_000
+        elif isinstance(plain, Struct):
+            return _dictionary(plain, wall_offset_ns)
+        elif signature == "aa{sv}":
+            return [_dictionary(each, wall_offset_ns) for each in plain]
+        return _cast(signature, plain)
+
+    return value
+
+
+def _dictionary(of: Struct, wall_offset_ns: Callable[[], int]) -> dict[str, Variant]:
+    known = {}
+    for key, signature in DICTIONARIES[type(of)].items():
+        value = _value(key, signature, wall_offset_ns)(of)
+        if value is not None:
+            known[key] = Variant(signature, value)
+    return known
 
 
 def _cast(signature: str, plain: object) -> object:
     """A field of the model as a value that its D-Bus type can hold, whatever the kernel said."""
-    if isinstance(plain, dict):
-        return {inert(key): inert(value) for key, value in plain.items()}
+    if signature == "a{ss}":
+        assert isinstance(plain, (dict, tuple))
+        texts = dict(plain).items()
+        return {inert(key): inert(value, MAX_CLAIMED) for key, value in texts}
     if isinstance(plain, tuple):
         return [inert(each) for each in plain]
-    if isinstance(plain, Evidence):
-        return {
-            key: Variant(type_, _cast(type_, value))
-            for key, type_ in EVIDENCE.items()
-            if (value := getattr(plain, key)) is not None
-        }
     if signature in INTEGERS and isinstance(plain, int):
         low, high = INTEGERS[signature]
         return max(low, min(plain, high))
@@ -215,4 +244,4 @@ def _cast(signature: str, plain: object) -> object:
     if isinstance(plain, int):  # reach: bits, in hex as on the sockets
         return f"{plain:04x}"
     # D-Bus carries valid UTF-8 without NUL and drops the connection of who sends other.
-    return inert(str(plain))
+    return inert(str(plain), MAX_CLAIMED)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from meshwatch.cli import layout, text, view
 from meshwatch.client import Mirror
-from meshwatch.protocol import Interface, Neighbor
+from meshwatch.protocol import Claim, Interface, Neighbor
 
 _TEST_FRAME_US = 10.24  # one unit of the airtime metric, 0.01 TU
 _MOST_PEERS = 63  # that a beacon can count
@@ -23,12 +23,14 @@ def neighbor(row: Neighbor, names: view.Names, now_unix_ms: int, *, color: bool)
     style = view.PRESENCE_STYLES.get(row.presence, "")
     facts = (
         *_presence(row, names, now_unix_ms),
+        *_who(row, now_unix_ms),
         *_link(row),
         *_says(row),
         *_radio(row, now_unix_ms),
         *_traffic(row),
     )
-    yield from _lines(facts, {"state": style, "one-sided": "warn", "bouncing": "warn"}, color=color)
+    warnings = dict.fromkeys(("one-sided", "bouncing", "disputed", "clash"), "warn")
+    yield from _lines(facts, {"state": style} | warnings, color=color)
 
 
 def interface(row: Interface, mirror: Mirror, names: view.Names, *, color: bool) -> Iterator[str]:
@@ -59,6 +61,8 @@ def _interface(row: Interface, mirror: Mirror, names: view.Names) -> _Facts:
     yield "radio", f"phy{row.wiphy}"
     if row.beacon_interval_tu is not None:
         yield "beacons", f"every {text.interval(row.beacon_interval_tu)}"
+    if row.forged:
+        yield "forged", "another radio sends beacons with our address"
     if row.gates:
         yield "gates", ", ".join(names.get(gate, gate) for gate in row.gates)
     here = [each for each in mirror.neighbors.values() if each.ifindex == row.ifindex]
@@ -91,6 +95,36 @@ def _presence(row: Neighbor, names: view.Names, now_unix_ms: int) -> _Facts:
         yield "last reached", last
 
 
+def _who(row: Neighbor, now_unix_ms: int) -> _Facts:
+    said = [text.printable(word) for word in (row.name, row.nick, row.jid) if word]
+    if said:
+        yield "is said to be", ", ".join(said)
+    if row.disputed:
+        yield "disputed", "another has this name too, or it had another name before"
+    if row.clash is not None:
+        yield "clash", text.CLASHES.get(row.clash, text.printable(row.clash))
+    if row.addresses:
+        known = [f"{each.address} ({each.proof})" for each in row.addresses]
+        yield "addresses", text.printable(", ".join(known))
+    for claim in row.claims:
+        yield from _claim(claim, now_unix_ms)
+
+
+def _claim(claim: Claim, now_unix_ms: int) -> _Facts:
+    """Who says it and since when, what; then the services, a line each."""
+    ago = text.duration(now_unix_ms - claim.claimed_unix_ms)
+    whose = f"{text.printable(claim.claimant)} (user {claim.uid})"
+    words = (claim.name, claim.nick, claim.jid, claim.fingerprint)
+    said = [text.printable(word) for word in words if word]
+    verified = ["verified" if claim.verified else "not verified"]
+    yield "claimed by", f"{whose} {ago} ago: {', '.join(said + verified)}"
+    for service in claim.services:
+        host = f" at {text.printable(service.host)}" if service.host else ""
+        txt = "".join(f" {key}={value}" for key, value in service.txt.items())
+        shown = f"{service.type} {service.instance}{host} port {service.port}{txt}"
+        yield "offers", text.printable(shown)
+
+
 def _link(row: Neighbor) -> _Facts:
     if row.plink is not None:
         ids = [
@@ -98,6 +132,7 @@ def _link(row: Neighbor) -> _Facts:
             for word, number in (("our id", row.llid), ("its id", row.plid))
             if number is not None
         ]
+        ids += [f"restarted {row.restarts} times"] if row.restarts else []
         yield "peer link", ", ".join([row.plink, *ids])
     uses = [text.SECURITY.get(row.security, text.printable(row.security))] if row.security else []
     uses += _answers(("authenticated", row.authenticated), ("management frames protected", row.mfp))

@@ -39,6 +39,11 @@ ONE_SIDED = {
     "theirs": "we lost the link, it counts as many peers as before",
 }
 
+CLASHES = {
+    "channels": "its address is in range on two channels",
+    "ours": "its address is one of our own",
+}
+
 SECURITY = {"open": "open", "sae": "SAE", "802.1x": "802.1X"}
 
 # What decided, where the rest of the evidence does not say it.

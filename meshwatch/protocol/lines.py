@@ -6,18 +6,20 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, get_args
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Raw, Struct, UnsetType, field
 
 from meshwatch import model
 from meshwatch.protocol.objects import (
     Changed,
+    Interface,
     InterfaceChanged,
     InterfaceRemoved,
     Message,
+    Neighbor,
     Protocol,
     Reading,
     Removed,
-    Snapshot,
+    Source,
     SourceChanged,
     Version,
 )
@@ -25,10 +27,11 @@ from meshwatch.protocol.rows import difference, evidence, interface, neighbor, s
 from meshwatch.protocol.text import inert
 
 MAJOR = 1  # another major version is another language: refused
-MINOR = 1  # a later minor version adds classes, keys and words: ignored
+MINOR = 2  # a later minor version adds classes, keys and words: ignored
 
 MAX_LINE = 65536  # bytes, with the newline
-ROWS_PER_LINE = 32  # of a snapshot; the largest possible row is below MAX_LINE / 32
+# Of a snapshot: as many rows as are usual in a room, and no more than fit.
+ROWS_PER_LINE, BYTES_PER_LINE = 32, MAX_LINE - 256
 
 
 class ProtocolError(Exception):
@@ -53,7 +56,11 @@ class Line(NamedTuple):
 
 def encode(message: Message) -> Line:
     """One message as a line; the ``seq`` it carries is of no account."""
-    head, _, tail = _encoder.encode(message).partition(b'"seq":%d' % message.seq)
+    return _line(message, message.seq)
+
+
+def _line(message: Struct, seq: int) -> Line:
+    head, _, tail = _encoder.encode(message).partition(b'"seq":%d' % seq)
     return Line(head + b'"seq":', tail + b"\n")
 
 
@@ -73,21 +80,46 @@ def version(*, release: str, boot: str, started_unix_ms: int, replay: str | None
 
 def snapshot(rows: Sequence[model.Row], wall_offset_ns: int) -> Iterator[Line]:
     """Everything as one line or several, each encoded when it is asked for."""
-    for start in range(0, len(rows) or 1, ROWS_PER_LINE):
-        part = rows[start : start + ROWS_PER_LINE]
-        yield encode(
-            Snapshot(
-                seq=0,
-                more=start + ROWS_PER_LINE < len(rows),
-                interfaces=tuple(interface(r) for r in part if isinstance(r, model.Interface)),
-                sources=tuple(
-                    source(r, wall_offset_ns) for r in part if isinstance(r, model.Source)
-                ),
-                neighbors=tuple(
-                    neighbor(r, wall_offset_ns) for r in part if isinstance(r, model.Neighbor)
-                ),
-            )
-        )
+    part, rows_left, bytes_left = _Part(), ROWS_PER_LINE, BYTES_PER_LINE
+    for row in rows:
+        told = _encoder.encode(_told(row, wall_offset_ns))
+        if not rows_left or len(told) >= bytes_left:
+            part.more = True
+            yield _line(part, part.seq)
+            part, rows_left, bytes_left = _Part(), ROWS_PER_LINE, BYTES_PER_LINE
+        rows_left -= 1
+        bytes_left -= len(told) + 1
+        part.of_kind(row).append(Raw(told))
+    yield _line(part, part.seq)
+
+
+class _Part(Struct, tag_field="class", tag="snapshot"):
+    """One line of a snapshot in the making: a Snapshot whose rows are encoded already."""
+
+    seq: int = 0
+    more: bool | UnsetType = UNSET
+    interfaces: list[Raw] = field(default_factory=list)
+    sources: list[Raw] = field(default_factory=list)
+    neighbors: list[Raw] = field(default_factory=list)
+
+    def of_kind(self, row: model.Row) -> list[Raw]:
+        match row:
+            case model.Neighbor():
+                return self.neighbors
+            case model.Interface():
+                return self.interfaces
+            case model.Source():
+                return self.sources
+
+
+def _told(row: model.Row, wall_offset_ns: int) -> Neighbor | Interface | Source:
+    match row:
+        case model.Neighbor():
+            return neighbor(row, wall_offset_ns)
+        case model.Interface():
+            return interface(row)
+        case model.Source():
+            return source(row, wall_offset_ns)
 
 
 def change(of: model.Change, wall_offset_ns: int) -> Line:

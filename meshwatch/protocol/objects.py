@@ -56,6 +56,38 @@ class Evidence(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     unanswered: int | None = None
 
 
+class Address(Struct, frozen=True, gc=False, kw_only=True):
+    """One IP address of a neighbor (:class:`meshwatch.model.Address`)."""
+
+    address: str  # link-local ones with "%" and our interface, as getaddrinfo(3) takes them
+    scope: str
+    proof: str
+
+
+class Service(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    """A service that somebody offers (:class:`meshwatch.model.Service`)."""
+
+    type: str
+    instance: str
+    host: str | None = None
+    port: int
+    txt: dict[str, str] = field(default_factory=dict)
+
+
+class Claim(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    """What a local program says of a neighbor (:class:`meshwatch.model.Claim`)."""
+
+    claimant: str
+    uid: int
+    name: str | None = None
+    nick: str | None = None
+    jid: str | None = None
+    fingerprint: str | None = None
+    verified: bool
+    claimed_unix_ms: int
+    services: tuple[Service, ...] = ()
+
+
 class Neighbor(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """One machine in radio range or beyond (:class:`meshwatch.model.Neighbor`)."""
 
@@ -82,12 +114,23 @@ class Neighbor(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     next_hop: str | None = None
     hop_count: int | None = None
     proxy: str | None = None
+    addresses: tuple[Address, ...] = ()
+    name: str | None = None
+    nick: str | None = None
+    jid: str | None = None
+    disputed: bool = False
+    claims: tuple[Claim, ...] = ()
+    restarts: int = 0
+    clash: str | None = None
     bouncing: bool = field(default_factory=lambda: False)  # not a plain default: always written
     readings: Readings
 
 
 class Was(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
-    """The previous values of a neighbor's keys that changed; a key that was absent stays so."""
+    """The previous values of a neighbor's keys that changed; a key that was absent stays so.
+
+    Claims are too long to be told twice in a line.
+    """
 
     interface: str | None = None
     presence: Presence | None = None
@@ -110,6 +153,13 @@ class Was(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     next_hop: str | None = None
     hop_count: int | None = None
     proxy: str | None = None
+    addresses: tuple[Address, ...] | None = None
+    name: str | None = None
+    nick: str | None = None
+    jid: str | None = None
+    disputed: bool | None = None
+    restarts: int | None = None
+    clash: str | None = None
     bouncing: bool | None = None
 
 
@@ -127,6 +177,7 @@ class Interface(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True)
     mesh_id: str | None = None
     beacon_interval_tu: int | None = None
     gates: tuple[str, ...] = field(default_factory=lambda: ())  # likewise always written
+    forged: bool = False
 
 
 class Source(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+from msgspec import NODEFAULT, structs
+
 from meshwatch import model
 from meshwatch.model import Plink, PowerMode
-from meshwatch.protocol.objects import Evidence, Interface, Neighbor, Readings, Source, Was
-from meshwatch.protocol.text import MAX_MESH_ID, MAX_NAME, inert
+from meshwatch.protocol.objects import (
+    Address,
+    Claim,
+    Evidence,
+    Interface,
+    Neighbor,
+    Readings,
+    Service,
+    Source,
+    Was,
+)
+from meshwatch.protocol.text import MAX_ADDRESS, MAX_MESH_ID, MAX_NAME, inert
 
 MAX_GATES = 32  # of an interface
 
 # Attribute access on an enumeration member costs more than the rest of a conversion.
 _PLINK = {state: state.name.lower() for state in Plink} | {None: None}
 _POWER = {mode: mode.name.lower() for mode in PowerMode} | {None: None}
+
+# What a neighbor has under a key that is not in its line.
+_ABSENT = {
+    each.name: each.default for each in structs.fields(Neighbor) if each.default is not NODEFAULT
+}
 
 
 def _mesh_id(text: str | None) -> str | None:
@@ -63,6 +80,28 @@ def _readings(row: model.Readings, offset_ns: int) -> Readings:
     )
 
 
+def _address(of: model.Address) -> Address:
+    return Address(address=inert(of.address, MAX_ADDRESS), scope=of.scope, proof=of.proof)
+
+
+def _claim(of: model.Claim, offset_ns: int) -> Claim:
+    return Claim(
+        claimant=of.claimant,
+        uid=of.uid,
+        name=of.name,
+        nick=of.nick,
+        jid=of.jid,
+        fingerprint=of.fingerprint,
+        verified=of.verified,
+        claimed_unix_ms=(of.claimed_ns + offset_ns) // 1_000_000,
+        services=tuple(map(_service, of.services)),
+    )
+
+
+def _service(of: model.Service) -> Service:
+    return Service(type=of.type, instance=of.instance, host=of.host, port=of.port, txt=dict(of.txt))
+
+
 def neighbor(row: model.Neighbor, wall_offset_ns: int) -> Neighbor:
     """A neighbor as it goes over the wire; wall time = monotonic time + ``wall_offset_ns``."""
     return Neighbor(
@@ -89,6 +128,14 @@ def neighbor(row: model.Neighbor, wall_offset_ns: int) -> Neighbor:
         next_hop=row.next_hop,
         hop_count=row.hop_count,
         proxy=row.proxy,
+        addresses=tuple(map(_address, row.addresses)),
+        name=row.name,
+        nick=row.nick,
+        jid=row.jid,
+        disputed=row.disputed,
+        claims=tuple([_claim(each, wall_offset_ns) for each in row.claims]),
+        restarts=row.restarts,
+        clash=row.clash,
         bouncing=row.bouncing,
         readings=_readings(row.readings, wall_offset_ns),
     )
@@ -108,6 +155,7 @@ def interface(row: model.Interface) -> Interface:
         mesh_id=_mesh_id(row.mesh_id),
         beacon_interval_tu=row.beacon_interval_tu,
         gates=row.gates[:MAX_GATES],
+        forged=row.forged,
     )
 
 
@@ -122,5 +170,10 @@ def source(row: model.Source, wall_offset_ns: int) -> Source:
 
 def difference(old: Neighbor, new: Neighbor) -> Was:
     """What the old neighbor had otherwise than the new."""
-    fields = Was.__struct_fields__
-    return Was(**{key: was for key in fields if (was := getattr(old, key)) != getattr(new, key)})
+    return Was(
+        **{
+            key: was
+            for key in Was.__struct_fields__
+            if (was := getattr(old, key)) != getattr(new, key) and was != _ABSENT.get(key)
+        }
+    )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 MAX_NAME = 90  # bytes of an interface's name: 15, each written as \udcff
+MAX_ADDRESS = 136  # bytes of an IP address with the name of an interface: 45, "%" and that
 MAX_MESH_ID = 128  # bytes of a mesh ID: 32, each written as \xff
+MAX_CLAIMED = 1020  # bytes of what is claimed in a word: 255 characters (meshwatchd(8), CLAIMS)
 MAX_TEXT = 160  # bytes of a failure, or the name of a file
 
 

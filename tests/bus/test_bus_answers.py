@@ -16,7 +16,20 @@ from msgspec.structs import fields, replace
 
 from meshwatch.bus.answers import NOT_KNOWN
 from meshwatch.bus.contract import FILE
-from meshwatch.model import Evidence, Key, OneSided, Proof, Readings, Source
+from meshwatch.model import (
+    Address,
+    AddressProof,
+    AddressScope,
+    Claim,
+    Clash,
+    Evidence,
+    Key,
+    OneSided,
+    Proof,
+    Readings,
+    Service,
+    Source,
+)
 from tests.bus.harness import (
     INTERFACE,
     MANAGER,
@@ -55,6 +68,20 @@ FULL = replace(
     next_hop="42:00:00:00:00:02",
     hop_count=1,
     proxy="42:00:00:00:00:03",
+    addresses=(Address("fe80::1%mesh0", AddressScope.LINK, AddressProof.ECHO),),
+    name="ana.local",
+    nick="Ana",
+    jid="ana@ana.example",
+    claims=(
+        Claim(
+            claimant="names",
+            uid=994,
+            name="ana.local",
+            claimed_ns=0,
+            services=(Service("_ssh._tcp", "ana", "ana.local", 22, (("key", "value"),)),),
+        ),
+    ),
+    clash=Clash.OURS,
     readings=convert(
         {field.name: 1 for field in fields(Readings)},
         Readings,

@@ -6,10 +6,12 @@ import re
 from typing import Any
 
 import pytest
+from dbus_next.signature import Variant
+from msgspec import Struct
 from msgspec.structs import fields, replace
 
 from meshwatch.bus.contract import (
-    EVIDENCE,
+    DICTIONARIES,
     INTERFACE,
     MANAGER,
     NEIGHBOR,
@@ -19,6 +21,11 @@ from meshwatch.bus.contract import (
     path,
 )
 from meshwatch.model import (
+    Address,
+    AddressProof,
+    AddressScope,
+    Claim,
+    Clash,
     Evidence,
     OneSided,
     Plink,
@@ -26,6 +33,7 @@ from meshwatch.model import (
     Proof,
     Proximity,
     Readings,
+    Service,
 )
 from meshwatch.protocol import objects
 from tests.bus.harness import WALL_OFFSET_NS, interface, neighbor, plain
@@ -95,6 +103,10 @@ def test_values() -> None:
         "Proximity": "direct",
         "Plink": "opn_snt",
         "Plid": 2,
+        "Addresses": [],
+        "Disputed": False,
+        "Claims": [],
+        "Restarts": 0,
         "Bouncing": False,
         "LastHeardUnixMs": 1_700_000_000_003,
         "Reach": "0bee",
@@ -127,8 +139,46 @@ def test_evidence_is_a_difference_when_any_of_it_is() -> None:
     assert CONTRACT.difference(new, replace(new)) == ({}, [])
 
 
-def test_the_keys_of_evidence_are_those_of_the_sockets() -> None:
-    assert EVIDENCE.keys() == {field.name for field in fields(objects.Evidence)}
+@pytest.mark.parametrize("words", DICTIONARIES)
+def test_the_keys_of_dictionaries_are_those_of_the_sockets(words: type[Struct]) -> None:
+    told: type[Struct] = getattr(objects, words.__name__)
+    assert DICTIONARIES[words].keys() == {field.name for field in fields(told)}
+
+
+def test_addresses_and_claims_are_arrays_of_dictionaries() -> None:
+    service = Service("_xmpp-server._tcp", "ana", None, 5269, (("domain", "é" * 255),))
+    claim = Claim(
+        claimant="names", uid=5, name="n" * 253, claimed_ns=2_000_000, services=(service,)
+    )
+    row = neighbor(
+        1,
+        addresses=(Address("fe80::1%mesh\x1b", AddressScope.LINK, AddressProof.ECHO),),
+        claims=(claim,),
+        restarts=2,
+        clash=Clash.OURS,
+    )
+    values = CONTRACT.news(row)
+    told = plain(values)
+    assert (told["Restarts"], told["Clash"], told["Disputed"]) == (2, "ours", False)
+    assert [plain(each) for each in told["Addresses"]] == [
+        {"address": "fe80::1%mesh\\x1b", "scope": "link", "proof": "echo"}
+    ]
+    (said,) = [plain(each) for each in told["Claims"]]
+    assert said.pop("services") == [
+        {
+            "type": Variant("s", "_xmpp-server._tcp"),
+            "instance": Variant("s", "ana"),
+            "port": Variant("q", 5269),
+            "txt": Variant("a{ss}", {"domain": "é" * 255}),
+        }
+    ]
+    assert said == {
+        "claimant": "names",
+        "uid": 5,
+        "name": "n" * 253,
+        "verified": False,
+        "claimed_unix_ms": 1_700_000_000_002,
+    }
 
 
 def test_what_a_type_cannot_hold_is_cut_to_it() -> None:

@@ -7,8 +7,26 @@ import subprocess
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
-from meshwatch.bus.contract import EVIDENCE
-from meshwatch.model import OneSided, Plink, PowerMode, Presence, Proof, Proximity, Reason
+import pytest
+from msgspec import Struct
+
+from meshwatch.bus.contract import DICTIONARIES
+from meshwatch.model import (
+    Address,
+    AddressProof,
+    AddressScope,
+    Claim,
+    Clash,
+    Evidence,
+    OneSided,
+    Plink,
+    PowerMode,
+    Presence,
+    Proof,
+    Proximity,
+    Reason,
+    Service,
+)
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "man/org.meshwatch.5.scd").read_text()
@@ -63,6 +81,8 @@ def test_every_word_is_explained() -> None:
         "*Evidence* (a{sv})": {str(each) for each in Proof},
         "*Proximity* (s)": {str(each) for each in Proximity},
         "*OneSided* (s)": {str(each) for each in OneSided},
+        "*Addresses* (aa{sv})": {str(each) for each in [*AddressScope, *AddressProof]},
+        "*Clash* (s)": {str(each) for each in Clash},
         "*Plink* (s)": {each.name.lower() for each in Plink},
         "*LocalPm* (s)": {each.name.lower() for each in PowerMode},
     }
@@ -73,9 +93,18 @@ def test_every_word_is_explained() -> None:
         assert told - expected <= {"estab"}, head
 
 
-def test_every_key_of_evidence_is_explained() -> None:
-    told = re.findall(r"_(\w+)_ \((\w)\)", PAGE.split("*Evidence* (a{sv})", 1)[1])
-    assert dict(told) == EVIDENCE
+@pytest.mark.parametrize(
+    ("head", "kinds"),
+    [
+        ("*Evidence* (a{sv})", [Evidence]),
+        ("*Addresses* (aa{sv})", [Address]),
+        ("*Claims* (aa{sv})", [Claim, Service]),
+    ],
+)
+def test_every_key_of_a_dictionary_is_explained(head: str, kinds: list[type[Struct]]) -> None:
+    explanation = PAGE.split(head, 1)[1].split("\n\n", 1)[0]
+    told = re.findall(r"_(\w+)_\s+\(([a-z{}]+)[,)]", explanation)
+    assert dict(told) == {key: type_ for kind in kinds for key, type_ in DICTIONARIES[kind].items()}
 
 
 def test_the_page_is_a_manual_page() -> None:

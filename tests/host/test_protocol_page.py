@@ -28,6 +28,9 @@ OBJECTS = {
         protocol.Protocol,
         protocol.Neighbor,
         protocol.Evidence,
+        protocol.Address,
+        protocol.Claim,
+        protocol.Service,
         protocol.Readings,
         protocol.Interface,
         protocol.Source,
@@ -65,8 +68,8 @@ def built(kind: type[msgspec.Struct]) -> dict[str, Key]:
     keys = {}
     for field in msgspec.structs.fields(kind):
         types = [t for t in get_args(field.type) if t is not type(None)] or [field.type]
-        if str(field.type).startswith("tuple"):
-            name = "array"
+        if str(field.type).startswith(("tuple", "dict")):
+            name = "array" if str(field.type).startswith("tuple") else "object"
         elif types[0] in (int, bool):
             name = {int: "integer", bool: "boolean"}[types[0]]
         else:
@@ -99,7 +102,10 @@ def test_keys_of_objects(name: str) -> None:
         ("neighbor", list(model.Proximity)),
         ("neighbor", ["open", "sae", "802.1x"]),
         ("neighbor", list(model.OneSided)),
+        ("neighbor", list(model.Clash)),
         ("evidence", list(model.Proof)),
+        ("address", list(model.AddressScope)),
+        ("address", list(model.AddressProof)),
         ("readings", [mode.name.lower() for mode in model.PowerMode]),
         ("interface", list(model.InterfaceType)),
     ],
@@ -110,7 +116,10 @@ def test_keys_of_objects(name: str) -> None:
         "proximity",
         "security",
         "one-sided",
+        "clash",
         "proof",
+        "scope",
+        "proof of an address",
         "power mode",
         "type",
     ],

@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from msgspec import NODEFAULT
 from msgspec.structs import fields, replace
 
 from meshwatch.cli import describe
 from meshwatch.client import Mirror, NeighborKey
 from meshwatch.model import Presence
-from meshwatch.protocol import Evidence, Interface, Neighbor, Readings
+from meshwatch.protocol import (
+    Address,
+    Claim,
+    Evidence,
+    Interface,
+    Neighbor,
+    Readings,
+    Service,
+)
 
 NOW = 1_795_000_000_000
 ANNA, BEN = "02:00:00:00:00:01", "02:00:00:00:00:02"
@@ -43,6 +52,37 @@ FULL = replace(
     next_hop=ANNA,
     hop_count=2,
     proxy="02:00:00:00:00:03",
+    addresses=(
+        Address(address="fe80::1%mesh0", scope="link", proof="echo"),
+        Address(address="10.0.0.1", scope="private", proof="kernel"),
+    ),
+    name="ana.local",
+    nick="Ana",
+    jid="ana@ana.example",
+    disputed=True,
+    claims=(
+        Claim(
+            claimant="names",
+            uid=994,
+            name="ana.local",
+            nick="Ana",
+            fingerprint="sha256:9f",
+            verified=False,
+            claimed_unix_ms=NOW - 61_000,
+            services=(
+                Service(
+                    type="_xmpp-server._tcp",
+                    instance="ana",
+                    host="ana.local",
+                    port=5269,
+                    txt={"domain": "ana.example", "x": "\x1b[2J"},
+                ),
+                Service(type="_ssh._tcp", instance="a", port=22),
+            ),
+        ),
+    ),
+    restarts=2,
+    clash="channels",
     bouncing=True,
     readings=Readings(
         last_heard_unix_ms=NOW - 300,
@@ -111,7 +151,13 @@ def test_all_that_can_be_known() -> None:
         "bouncing": "it came and went too often, its news is held back",
         "where": "in radio range, behind 02:00:00:00:00:03, next hop anna, 2 hops",
         "reach": "............**** (000f), oldest first",
-        "peer link": "estab, our id 4711, its id 815",
+        "peer link": "estab, our id 4711, its id 815, restarted 2 times",
+        "is said to be": "ana.local, Ana, ana@ana.example",
+        "disputed": "another has this name too, or it had another name before",
+        "clash": "its address is in range on two channels",
+        "addresses": "fe80::1%mesh0 (echo), 10.0.0.1 (kernel)",
+        "claimed by": "names (user 994) 1m01s ago: ana.local, Ana, sha256:9f, not verified",
+        "offers": "_ssh._tcp a port 22",
         "security": "SAE, authenticated: yes, management frames protected: yes",
         "mesh ID": "school",
         "peers": "counts 63 peers or more, accepts no more",
@@ -142,15 +188,27 @@ def test_every_key_is_shown() -> None:
     whole = list(describe.neighbor(FULL, NAMES, NOW, color=False))
     for field in fields(Neighbor):
         if not field.required:
-            without: Any = replace(
-                FULL, **{field.name: False if field.name == "bouncing" else None}
-            )
+            default = field.default if field.default is not NODEFAULT else False
+            without: Any = replace(FULL, **{field.name: default})
             assert list(describe.neighbor(without, NAMES, NOW, color=False)) != whole, field.name
     for field in fields(Readings):
         if not field.required:
             readings = replace(FULL.readings, **{field.name: None})
             without = replace(FULL, readings=readings)
             assert list(describe.neighbor(without, NAMES, NOW, color=False)) != whole, field.name
+
+
+def test_who_it_is_said_to_be_where_and_by_whom() -> None:
+    told = list(describe.neighbor(FULL, NAMES, NOW, color=False))
+    for line in (
+        "  is said to be ana.local, Ana, ana@ana.example",
+        "  addresses     fe80::1%mesh0 (echo), 10.0.0.1 (kernel)",
+        "  claimed by    names (user 994) 1m01s ago: ana.local, Ana, sha256:9f, not verified",
+        "  offers        _xmpp-server._tcp ana at ana.local port 5269 domain=ana.example x=?[2J",
+        "  offers        _ssh._tcp a port 22",
+        "  clash         its address is in range on two channels",
+    ):
+        assert line in told
 
 
 def test_who_is_beyond_radio_range_was_reached_and_not_heard() -> None:

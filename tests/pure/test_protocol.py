@@ -12,7 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshwatch import model, protocol
-from meshwatch.model import Change, OneSided, Plink, PowerMode, Presence, Proof, Proximity, Reason
+from meshwatch.model import (
+    AddressProof,
+    AddressScope,
+    Change,
+    Clash,
+    OneSided,
+    Plink,
+    PowerMode,
+    Presence,
+    Proof,
+    Proximity,
+    Reason,
+)
 
 OFFSET_NS = 1_790_000_000_000_000_000
 NS = st.integers(0, 2**62)
@@ -32,6 +44,35 @@ EVIDENCE = st.builds(
     silence_ms=COUNT,
     missed=COUNT,
     unanswered=COUNT,
+)
+
+# What local programs may say, as claims.sock lets it in: printable and bounded.
+CLAIMED = st.text(st.characters(exclude_categories=["C", "Z"]), max_size=20)
+SERVICES = st.builds(
+    model.Service,
+    type=CLAIMED,
+    instance=CLAIMED,
+    host=st.none() | CLAIMED,
+    port=st.integers(0, 2**16 - 1),
+    txt=st.dictionaries(CLAIMED, CLAIMED, max_size=2).map(lambda txt: tuple(txt.items())),
+)
+CLAIMS = st.builds(
+    model.Claim,
+    claimant=CLAIMED,
+    uid=st.integers(0, 2**32 - 1),
+    name=st.none() | CLAIMED,
+    nick=st.none() | CLAIMED,
+    jid=st.none() | CLAIMED,
+    fingerprint=st.none() | CLAIMED,
+    verified=st.booleans(),
+    claimed_ns=NS,
+    services=st.lists(SERVICES, max_size=2).map(tuple),
+)
+ADDRESSES = st.builds(
+    model.Address,
+    NAME.map(lambda name: f"fe80::1%{name}"),
+    st.sampled_from(model.AddressScope),
+    st.sampled_from(model.AddressProof),
 )
 
 READINGS = st.builds(
@@ -68,6 +109,14 @@ NEIGHBORS = st.builds(
     next_hop=st.none() | ADDRESS,
     hop_count=COUNT,
     proxy=st.none() | ADDRESS,
+    addresses=st.lists(ADDRESSES, max_size=3).map(tuple),
+    name=st.none() | CLAIMED,
+    nick=st.none() | CLAIMED,
+    jid=st.none() | CLAIMED,
+    disputed=st.booleans(),
+    claims=st.lists(CLAIMS, max_size=2).map(tuple),
+    restarts=st.integers(0, 2**31),
+    clash=st.none() | st.sampled_from(model.Clash),
     bouncing=st.booleans(),
     readings=READINGS,
 )
@@ -84,6 +133,7 @@ INTERFACES = st.builds(
     mesh_id=st.none() | MESH_ID,
     beacon_interval_tu=COUNT,
     gates=st.lists(ADDRESS, max_size=40).map(tuple),
+    forged=st.booleans(),
 )
 SOURCES = st.builds(
     model.Source, source=st.just("nl80211"), since_ns=NS, failure=st.none() | st.text(max_size=400)
@@ -131,6 +181,9 @@ def wire_name(name: str) -> str:
         (protocol.Neighbor, model.Neighbor),
         (protocol.Readings, model.Readings),
         (protocol.Evidence, model.Evidence),
+        (protocol.Address, model.Address),
+        (protocol.Claim, model.Claim),
+        (protocol.Service, model.Service),
         (protocol.Interface, model.Interface),
         (protocol.Source, model.Source),
     ],
@@ -142,8 +195,9 @@ def test_wire_has_the_names_of_the_model(
 
 
 def test_was_has_the_keys_of_a_neighbor_that_are_news() -> None:
-    identity_and_readings = {"ifindex", "address", "readings"}
-    names = [n for n in protocol.Neighbor.__struct_fields__ if n not in identity_and_readings]
+    """But claims, of which there may be too many for a line to hold them twice."""
+    others = {"ifindex", "address", "readings", "claims"}
+    names = [n for n in protocol.Neighbor.__struct_fields__ if n not in others]
     assert list(protocol.Was.__struct_fields__) == names
 
 
@@ -265,6 +319,9 @@ def test_was_names_what_differs_and_only_that() -> None:
         since_ns=9_000_000,
         llid=5,
         evidence=model.Evidence(proof=Proof.BEACON, missed=2),
+        name="ana.local",
+        disputed=True,
+        addresses=(model.Address("10.0.0.1", AddressScope.PRIVATE, AddressProof.KERNEL),),
         bouncing=True,
     )
     line = parsed(protocol.change(Change(ANN.key, before, quiet), OFFSET_NS))
@@ -274,6 +331,18 @@ def test_was_names_what_differs_and_only_that() -> None:
         "since_unix_ms": 1_790_000_000_001,
         "evidence": {"proof": "beacon"},
         "bouncing": False,
+    }
+    line = parsed(protocol.change(Change(ANN.key, quiet, before), OFFSET_NS))
+    assert line["was"] == {
+        "presence": "quiet",
+        "reason": "silent",
+        "since_unix_ms": 1_790_000_000_009,
+        "llid": 5,
+        "evidence": {"proof": "beacon", "missed": 2},
+        "addresses": [{"address": "10.0.0.1", "scope": "private", "proof": "kernel"}],
+        "name": "ana.local",
+        "disputed": True,
+        "bouncing": True,
     }
 
 
@@ -340,13 +409,42 @@ def test_a_snapshot_is_everything_in_lines_that_say_more(rows: list[model.Row], 
         assert sum(len(line[key]) for line in lines) == len(rows_of_kind)
 
 
-def test_a_line_of_snapshot_holds_the_longest_rows_there_can_be() -> None:
+def test_a_line_holds_the_longest_rows_there_can_be() -> None:
     """Everything at its longest, and every character of a text written as two bytes or more."""
     texts = ("\x01" * 500, "\\" * 500, '"' * 500, "学" * 500, "\U0001f310" * 500, "\udcff" * 500)
     for text in texts:
         for row in longest_rows(text):
-            for line in protocol.snapshot([row] * 100, OFFSET_NS):
+            lines = list(protocol.snapshot([row] * 100, OFFSET_NS))
+            others = longest_rows(text[1:])
+            lines += [
+                protocol.change(Change(row.key, old, new), OFFSET_NS)
+                for old, new in [(other, row) for other in others if type(other) is type(row)]
+            ]
+            for line in lines:
                 assert len(line.numbered(2**53)) <= protocol.MAX_LINE
+
+
+# A datagram of claims.sock is at most 4096 bytes, eight of them may be about one neighbor.
+LONGEST_SERVICES = tuple(
+    model.Service("_xmpp-server._tcp", "i", None, 65535, (("k", "v" * 212),)) for _ in range(14)
+)
+LONGEST_CLAIMS = tuple(
+    model.Claim(
+        claimant="c",
+        uid=2**32 - 1,
+        verified=False,
+        claimed_ns=2**63 - 1,
+        services=LONGEST_SERVICES,
+    )
+    for _ in range(8)
+)
+
+
+def test_the_longest_claims_are_as_long_as_datagrams() -> None:
+    for claim in LONGEST_CLAIMS:
+        row = msgspec.structs.replace(ANN, claims=(claim,))
+        (told,) = parsed(protocol.change(Change(ANN.key, None, row), 0))["neighbor"]["claims"]
+        assert len(json.dumps(told, separators=(",", ":"))) > 4000
 
 
 def longest_rows(text: str) -> tuple[model.Row, ...]:
@@ -379,6 +477,21 @@ def longest_rows(text: str) -> tuple[model.Row, ...]:
         next_hop="02:00:00:00:00:00",
         hop_count=-(2**63),
         proxy="02:00:00:00:00:00",
+        addresses=(
+            model.Address(
+                "fe80::" + "1234:" * 8 + "%" + text,
+                max(AddressScope, key=len),
+                max(AddressProof, key=len),
+            ),
+        )
+        * 17,
+        name="\U0001f310" * 253,
+        nick="\U0001f310" * 63,
+        jid="\U0001f310" * 255,
+        disputed=len(text) % 2 == 0,
+        claims=LONGEST_CLAIMS,
+        restarts=2**63 + len(text),
+        clash=max(Clash, key=len),
         bouncing=False,
         readings=model.Readings(
             last_heard_ns=2**63 - 1,
@@ -519,7 +632,7 @@ def test_a_reader_of_1_0_finds_what_it_knew(
 
 def test_another_major_version_is_refused_with_both_versions() -> None:
     line = b'{"class":"version","seq":1,"protocol":{"major":2,"minor":3},"speaks":"otherwise"}'
-    with pytest.raises(protocol.ProtocolError, match=r"2\.3.*1\.1"):
+    with pytest.raises(protocol.ProtocolError, match=r"2\.3.*1\.2"):
         protocol.decode(line)
 
 
