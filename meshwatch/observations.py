@@ -126,6 +126,17 @@ class Monitor(Struct, frozen=True, gc=False):
     wiphy: int
 
 
+class Wire(Struct, frozen=True, gc=False):
+    """A mesh or IBSS interface of ours, on which frames are heard and sent as on an Ethernet."""
+
+    ifindex: int
+    name: str
+    address: str
+
+
+Tapped = Monitor | Wire
+
+
 # ---- observations: what a conversation learned from bytes --------------------------------------
 
 

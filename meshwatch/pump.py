@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from meshwatch.observations import Deaf, Monitor, Observation, Question
+from meshwatch.observations import Deaf, Observation, Question, Tapped
 from meshwatch.records import Drained
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class Conversation(Protocol):
 
 
 class Channel(Protocol):
-    """A socket of the kernel's: of netlink, or on a monitor interface."""
+    """A socket of the kernel's: of netlink, or a packet socket on an interface."""
 
     @property
     def name(self) -> str:
@@ -67,8 +67,8 @@ class Channel(Protocol):
         """The netlink protocol."""
 
     @property
-    def monitor(self) -> Monitor | None:
-        """The monitor interface, if it is on one."""
+    def monitor(self) -> Tapped | None:
+        """The interface whose frames are heard; None for netlink."""
 
     def fileno(self) -> int:
         """The descriptor, to wait on."""
@@ -95,14 +95,14 @@ class Tee(Protocol):
     def lost(self, protocol: int, now: int) -> None:
         """Datagrams of this netlink protocol were lost here."""
 
-    def received_frame(self, monitor: Monitor, frame: memoryview, now: int) -> None:
-        """One frame that a monitor interface heard."""
+    def received_frame(self, monitor: Tapped, frame: memoryview, now: int) -> None:
+        """One frame that this interface heard."""
 
-    def sent_frame(self, monitor: Monitor, frame: bytes, now: int) -> None:
-        """One frame handed to a monitor interface."""
+    def sent_frame(self, monitor: Tapped, frame: bytes, now: int) -> None:
+        """One frame handed to this interface."""
 
-    def lost_frames(self, monitor: Monitor, now: int) -> None:
-        """Frames of a monitor interface were lost here."""
+    def lost_frames(self, monitor: Tapped, now: int) -> None:
+        """Frames of this interface were lost here."""
 
 
 class Pump:

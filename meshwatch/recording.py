@@ -3,10 +3,11 @@
 A recording is an ordinary pcapng file (draft-ietf-opsawg-pcapng), so Wireshark opens it. Its
 first interface is of link type NETLINK; when its first packet is the family reply of nl80211,
 Wireshark names the attributes too. Each monitor interface that was tapped is one more, of link
-type IEEE802_11_RADIOTAP. Its clock is the monotonic clock moved by less than a second, such that
-the rest of the way to wall time is the whole seconds of ``if_tsoffset``: a replay gets a steady
-clock and Wireshark gets the date. Frames bear the time at which the kernel received them, so one
-may stand behind a datagram that is a little younger.
+type IEEE802_11_RADIOTAP, and each mesh interface, for its echoes, one of link type ETHERNET.
+Its clock is the monotonic clock moved by less than a second, such that the rest of the way to
+wall time is the whole seconds of ``if_tsoffset``: a replay gets a steady clock and Wireshark gets
+the date. Frames bear the time at which the kernel received them, so one may stand behind a
+datagram that is a little younger.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from meshwatch import pcap
-from meshwatch.observations import Monitor
+from meshwatch.observations import Monitor, Tapped, Wire
 from meshwatch.pcap import CaptureFile, Frame, Interface, MalformedCapture
 
 APPLICATION = "meshwatch"
@@ -29,11 +30,14 @@ LOSS_MARK = struct.pack("=IHHII", 16, 4, 0, 0, 0)
 """A bare NLMSG_OVERRUN message in place of datagrams that were lost."""
 RADIOTAP = -127
 """In place of a netlink protocol: frames, each behind a radiotap header."""
+ETHERNET = -1
+"""In place of a netlink protocol: frames of an Ethernet."""
 LOST_FRAMES = b""
 """In place of frames that were lost."""
 
 _LINKTYPE_NETLINK = 253
 _LINKTYPE_RADIOTAP = 127
+_LINKTYPE_ETHERNET = 1
 _COOKED = struct.Struct(">HH10xH")  # packet type, ARPHRD type, netlink protocol
 _ARPHRD_NETLINK = 824
 _PACKET_HOST, _PACKET_OUTGOING = 0, 4  # linux/if_packet.h
@@ -41,6 +45,7 @@ _PACKET_HOST, _PACKET_OUTGOING = 0, 4  # linux/if_packet.h
 _ONLY = "only"  # the comment that names the interfaces
 _INBOUND, _OUTBOUND = struct.pack("=I", pcap.INBOUND), struct.pack("=I", pcap.OUTBOUND)
 _MONITOR = re.compile(r"monitor (\d{1,10}) (\d{1,10})", re.ASCII)  # its ifindex, its radio's number
+_WIRE = re.compile(r"wire (\d{1,10}) ((?:[0-9a-f]{2}:){5}[0-9a-f]{2})", re.ASCII)  # its address
 _SECOND_NS = 1_000_000_000
 _BUFFER_BYTES = 64 * 1024
 
@@ -49,16 +54,16 @@ class Packet(NamedTuple):
     """One netlink datagram, or one frame on the air.
 
     ``time_ns`` is on the recording's clock, ``protocol`` the netlink protocol (16 generic
-    netlink, 0 rtnetlink), or RADIOTAP for a frame that ``monitor`` heard. ``outgoing`` means a
-    request or a frame that meshwatch sent; it is always False in a foreign capture, since a
-    netlink monitor device shows whatever passes as outgoing.
+    netlink, 0 rtnetlink), or RADIOTAP or ETHERNET for a frame, which ``monitor`` heard.
+    ``outgoing`` means a request or a frame that meshwatch sent; it is always False in a foreign
+    capture, since a netlink monitor device shows whatever passes as outgoing.
     """
 
     time_ns: int
     protocol: int
     outgoing: bool
     data: bytes
-    monitor: Monitor | None = None
+    monitor: Tapped | None = None
 
 
 class RecordingFailed(Exception):
@@ -86,7 +91,7 @@ class Writer:
         ``interfaces`` are the only ones that were looked at, if not all were.
         """
         self._offset_s, self._shift_ns = divmod(wall_offset_ns, _SECOND_NS)
-        self._monitors: dict[Monitor, int] = {}  # and the numbers of their interfaces
+        self._monitors: dict[Tapped, int] = {}  # and the numbers of their interfaces
         self._whole_bytes = 0
         self._flushed_ns = 0
         self._file: BinaryIO | None = None
@@ -121,23 +126,26 @@ class Writer:
         """Here datagrams were lost."""
         self._netlink(_PACKET_HOST, protocol, LOSS_MARK, now)
 
-    def received_frame(self, monitor: Monitor, frame: Buffer, now: int) -> None:
+    def received_frame(self, monitor: Tapped, frame: Buffer, now: int) -> None:
         """A frame was heard at ``now``."""
         self._write(self._number(monitor), frame, now, (pcap.PACKET_FLAGS, _INBOUND))
 
-    def sent_frame(self, monitor: Monitor, frame: Buffer, now: int) -> None:
+    def sent_frame(self, monitor: Tapped, frame: Buffer, now: int) -> None:
         """A frame was handed to the radio."""
         self._write(self._number(monitor), frame, now, (pcap.PACKET_FLAGS, _OUTBOUND))
 
-    def lost_frames(self, monitor: Monitor, now: int) -> None:
+    def lost_frames(self, monitor: Tapped, now: int) -> None:
         """Here frames were lost."""
         self._write(self._number(monitor), LOST_FRAMES, now, (pcap.COMMENT, b"frames were lost"))
 
-    def _number(self, monitor: Monitor) -> int:
+    def _number(self, monitor: Tapped) -> int:
         if monitor not in self._monitors:
             self._monitors[monitor] = len(self._monitors) + 1
-            comment = f"monitor {monitor.ifindex} {monitor.wiphy}"
-            self._describe(_LINKTYPE_RADIOTAP, monitor.name, (pcap.COMMENT, comment.encode()))
+            if isinstance(monitor, Monitor):
+                linktype, comment = _LINKTYPE_RADIOTAP, f"monitor {monitor.ifindex} {monitor.wiphy}"
+            else:
+                linktype, comment = _LINKTYPE_ETHERNET, f"wire {monitor.ifindex} {monitor.address}"
+            self._describe(linktype, monitor.name, (pcap.COMMENT, comment.encode()))
         return self._monitors[monitor]
 
     def _describe(self, linktype: int, name: str, *options: tuple[int, bytes]) -> None:
@@ -291,17 +299,19 @@ class Recording:
         return Packet(time_ns, protocol, self.ours and direction == _PACKET_OUTGOING, data)
 
     def _heard(self, frame: Frame) -> Packet | None:
-        monitor = _monitor(frame.interface) if self.ours else None
+        monitor = _tapped(frame.interface) if self.ours else None
         if monitor is None:
             return None
+        protocol = RADIOTAP if isinstance(monitor, Monitor) else ETHERNET
         data = LOST_FRAMES if frame.shortened else frame.data
-        return Packet(frame.time_ns, RADIOTAP, frame.outbound, data, monitor)
+        return Packet(frame.time_ns, protocol, frame.outbound, data, monitor)
 
 
-def _monitor(interface: Interface) -> Monitor | None:
-    """What we said of a monitor interface, None if it is none of ours."""
-    if interface.linktype != _LINKTYPE_RADIOTAP:
-        return None
-    for numbers in filter(None, map(_MONITOR.fullmatch, interface.comments)):
-        return Monitor(int(numbers[1]), interface.name, int(numbers[2]))
+def _tapped(interface: Interface) -> Tapped | None:
+    """What we said of an interface with frames, None if it is none of ours."""
+    for comment in interface.comments:
+        if interface.linktype == _LINKTYPE_RADIOTAP and (found := _MONITOR.fullmatch(comment)):
+            return Monitor(int(found[1]), interface.name, int(found[2]))
+        if interface.linktype == _LINKTYPE_ETHERNET and (found := _WIRE.fullmatch(comment)):
+            return Wire(int(found[1]), interface.name, found[2])
     return None

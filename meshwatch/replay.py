@@ -15,6 +15,7 @@ from itertools import chain
 from typing import Protocol
 
 from meshwatch.capture import CapturedNl80211, CapturedRtnetlink
+from meshwatch.echoes import Echoes
 from meshwatch.frames import Frames
 from meshwatch.model import (
     Change,
@@ -27,7 +28,9 @@ from meshwatch.observations import (
     InterfacesSwept,
     Monitor,
     Observation,
+    OwnAddresses,
     Question,
+    Tapped,
 )
 from meshwatch.paths import Paths
 from meshwatch.recording import LOST_FRAMES, Packet, Recording
@@ -76,7 +79,7 @@ class Player:
     Ask :meth:`deadline`, wait for that time or not, :meth:`step`, publish the changes; or iterate
     over ``(now, changes)`` as fast as possible. All conversations of a protocol hear its packets,
     and know by sequence numbers whose answer is whose; packets of other protocols are passed
-    over. Each monitor interface gets a conversation of its own with its first frame. The end of
+    over. Each interface with frames gets a conversation of its own with its first. The end of
     the packets is the end of time.
     """
 
@@ -90,8 +93,9 @@ class Player:
         self._packets = iter(packets)
         self._packet: Packet | None = None
         self._conversations = conversations
-        self._taps: dict[Monitor, Frames] = {}
+        self._taps: dict[Tapped, Frames | Echoes] = {}
         self._interfaces: dict[int, InterfaceSeen] = {}  # as last seen
+        self._own: dict[int, OwnAddresses] = {}
         self._table = table
 
     def __iter__(self) -> Iterator[tuple[int, list[Change]]]:
@@ -150,7 +154,7 @@ class Player:
             return []
         return self._hand_on(hearer, hearer.receive(packet.data, now), now)
 
-    def _play_frame(self, packet: Packet, tap: Frames, now: int) -> list[Change]:
+    def _play_frame(self, packet: Packet, tap: Frames | Echoes, now: int) -> list[Change]:
         if packet.outgoing:
             tap.sent(packet.data, now)
             return []
@@ -158,12 +162,14 @@ class Player:
             return self._hand_on(tap, tap.lost(now), now)
         return self._hand_on(tap, tap.receive(packet.data, packet.time_ns), now)
 
-    def _tap(self, monitor: Monitor, now: int) -> Frames:
+    def _tap(self, monitor: Tapped, now: int) -> Frames | Echoes:
         if monitor not in self._taps:
-            tap = self._taps[monitor] = Frames(monitor)
+            tap = Frames(monitor) if isinstance(monitor, Monitor) else Echoes(monitor)
+            self._taps[monitor] = tap
             tap.begin(now)
-            for interface in self._interfaces.values():
-                tap.notice(interface, now)
+            known: list[Observation] = [*self._interfaces.values(), *self._own.values()]
+            for observation in known:
+                tap.notice(observation, now)
         return self._taps[monitor]
 
     def _hand_on(
@@ -183,8 +189,11 @@ class Player:
         match observation:
             case InterfaceSeen():
                 self._interfaces[observation.ifindex] = observation
-            case InterfaceDeleted():
-                self._interfaces.pop(observation.ifindex, None)
+            case InterfaceDeleted(ifindex):
+                self._interfaces.pop(ifindex, None)
+                self._own.pop(ifindex, None)
+            case OwnAddresses(ifindex):
+                self._own[ifindex] = observation
             case InterfacesSwept():
                 for ifindex in self._interfaces.keys() - observation.ifindexes:
                     del self._interfaces[ifindex]

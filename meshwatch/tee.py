@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from meshwatch import __version__
-from meshwatch.observations import Monitor
+from meshwatch.observations import Tapped
 from meshwatch.recording import RecordingFailed, Writer
 
 log = logging.getLogger(__name__)
@@ -50,16 +50,16 @@ class Tee:
         """Datagrams were lost here."""
         self._try(lambda writer: writer.lost(protocol, now))
 
-    def received_frame(self, monitor: Monitor, frame: memoryview, now: int) -> None:
-        """One frame that a monitor interface heard at ``now``."""
+    def received_frame(self, monitor: Tapped, frame: memoryview, now: int) -> None:
+        """One frame that an interface heard at ``now``."""
         self._try(lambda writer: writer.received_frame(monitor, frame, now))
 
-    def sent_frame(self, monitor: Monitor, frame: bytes, now: int) -> None:
-        """One frame handed to a monitor interface."""
+    def sent_frame(self, monitor: Tapped, frame: bytes, now: int) -> None:
+        """One frame handed to an interface."""
         self._try(lambda writer: writer.sent_frame(monitor, frame, now))
 
-    def lost_frames(self, monitor: Monitor, now: int) -> None:
-        """Frames of a monitor interface were lost here."""
+    def lost_frames(self, monitor: Tapped, now: int) -> None:
+        """Frames of an interface were lost here."""
         self._try(lambda writer: writer.lost_frames(monitor, now))
 
     def close(self) -> None:
