@@ -61,11 +61,11 @@ def datagrams(messages: Iterable[bytearray], seq: int) -> list[bytes]:
     return [*map(bytes, filled), k.done(seq)]
 
 
-def known(turns: Turns) -> None:
+def known(turns: Turns) -> list[Observation]:
     """Interface mesh0 is known."""
     turns.at(0, k.family())
     seq = k.head(turns.asked[0])[2]
-    turns.at(0, k.interface(seq=seq, flags=k.MULTI), k.done(seq))
+    return turns.at(0, k.interface(seq=seq, flags=k.MULTI), k.done(seq))
 
 
 def next_stations(turns: Turns) -> None:
@@ -112,7 +112,8 @@ def measure(peers: int) -> tuple[int, float, float, float, float]:
     pipe = Pipe()
     draining = []
     turns, table = Turns(Nl80211()), Table()
-    known(turns)
+    for observation in known(turns):
+        table.observe(observation, 0)
     next_stations(turns)
     decoding, talking, drawing = [], [], []
     size = 0
