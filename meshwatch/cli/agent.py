@@ -1,4 +1,4 @@
-"""The verb agent: poke neighbors that fall silent."""
+"""The verb agent: poke neighbors that fall silent, ask for their names, run hooks."""
 
 from __future__ import annotations
 
@@ -17,10 +17,21 @@ from meshwatch.poking import Poking
 
 log = logging.getLogger(__name__)
 
+MOST_SERVICES = 16
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the verb."""
-    parser.add_argument("--no-poke", action="store_true", help="send nothing to neighbors")
+    add = parser.add_argument
+    add("--no-poke", action="store_true", help="poke nobody who falls silent")
+    add("--no-names", action="store_true", help="ask nobody for a name")
+    add(
+        "--service",
+        metavar="TYPE",
+        action="append",
+        default=[],
+        help="ask for services of this type as well, as in _ipp._tcp; may be repeated",
+    )
 
 
 def run(arguments: argparse.Namespace, names: Names) -> Exit:
@@ -29,14 +40,29 @@ def run(arguments: argparse.Namespace, names: Names) -> Exit:
     duties: list[Duty] = []
     if not arguments.no_poke:
         duties.append(Poking(claimant))
+    if not arguments.no_names:
+        # Its parser of DNS is not loaded by an agent that needs none.
+        from meshwatch.inquiry import Inquiry
+        from meshwatch.names import SERVICES, is_service_type
+
+        for service in arguments.service:
+            if not is_service_type(service):
+                return _misused(f"{service!r} is no type of a service, as _ipp._tcp is")
+        if len(arguments.service) > MOST_SERVICES:
+            return _misused(f"at most {MOST_SERVICES} times --service")
+        duties.append(Inquiry(claimant, (*SERVICES, *arguments.service)))
     if not duties:
-        print("meshwatch: with --no-poke the agent has nothing to do", file=sys.stderr)
-        return Exit.USAGE
+        return _misused("with --no-poke and --no-names the agent has nothing to do")
     systemd.log_to_stderr(logging.INFO)
     asyncio.run(_serve(Agent(arguments.runtime_directory, duties)))
     done = [*(duty.summary() for duty in duties), f"{claimant.unclaimed} claims could not be made"]
     log.info("%s", "; ".join(done))
     return Exit.OK
+
+
+def _misused(what: str) -> Exit:
+    print(f"meshwatch: {what}", file=sys.stderr)
+    return Exit.USAGE
 
 
 async def _serve(agent: Agent) -> None:

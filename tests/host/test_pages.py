@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from meshwatch import cli, config, link, measuring, poke, probes, table
+from meshwatch import asking, cli, config, link, measuring, poke, probes, table
 from meshwatch.claims import BURST, NOBODY, PERIOD_NS, Claims
 from meshwatch.cli import view
 from meshwatch.cli.exits import Exit
@@ -72,7 +72,7 @@ def test_options(program: str) -> None:
 def test_options_of_the_agent() -> None:
     listed = re.findall(r"^  (-.+?)(?:  |$)", help_of("meshwatch", "agent"), flags=re.MULTILINE)
     options = {option for line in listed for option in re.findall(r"(?:^|\s)(--?[a-z-]+)", line)}
-    assert "--no-poke" in options
+    assert {"--no-poke", "--no-names"} <= options
     assert documented_options(page("meshwatch-agent.8")) == options
 
 
@@ -109,6 +109,23 @@ def test_what_is_sent() -> None:
     assert f"between {least} and {most} ms" in agent
     assert f"port {DISCARD_PORT}" in agent
     assert poke.MOST_POKES == 3
+
+
+def test_questions() -> None:
+    """How often neighbors are asked for their names is written in words."""
+    text = " ".join(section(page("meshwatch-agent.8"), "WHAT IS SENT").split())
+    assert (asking.FIRST_GAP_NS, asking.TRIES) == (50 * 10**6, 11)
+    assert "after 50 ms, and then after twice as long each time, eleven questions in 51 s" in text
+    assert (asking.FOLLOW_UPS_NS, asking.AGAIN_NS) == ((2 * 10**9, 10**10), 1200 * 10**9)
+    assert "two and ten seconds later" in text
+    assert "every twenty minutes as long as the neighbor is present" in text
+    assert asking.LIFETIME_S == 3600
+    assert "claimed for an hour" in text
+    accounts = (asking.BURST, asking.PERIOD_NS, asking.BURST_OF_ALL, asking.PERIOD_OF_ALL_NS)
+    assert accounts == (24, 5 * 10**9, 100, 10**9 // 20)
+    assert "one in five seconds and neighbor, 24 at once; and to all" in text
+    assert "together twenty a second, a hundred at once" in text
+    assert asking.MOST_ANSWERS == 8
 
 
 def test_verbs() -> None:

@@ -10,110 +10,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from meshwatch import protocol
-from meshwatch.claims import Claims
-from meshwatch.feed import Feed
-from meshwatch.letterbox import Letterbox
-from meshwatch.model import Change, Evidence, Key, Neighbor, Presence, Proof, Readings, Reason
-from meshwatch.observations import Observation, Poked
-from meshwatch.server import Server
-from tests.process.air import IFINDEX, NEIGHBOR, Air, on_air
+from meshwatch.model import Presence
+from meshwatch.observations import Poked
+from tests.process.agents import AGENT, DEADLINE_S, agent, daemon, play
+from tests.process.air import IFINDEX, NEIGHBOR, Air
 
-ROOT = Path(__file__).parents[2]
-DEADLINE_S = 30.0
-AGENT = (sys.executable, "-m", "meshwatch.cli")
+POKE = "--no-names"  # and nothing else
 AT_THE_NEIGHBOR = "0 fe80::ff:fe00:1 far"  # an empty datagram, by the address of 02:..:01
-SILENCE = Evidence(proof=Proof.LOOK, silence_ms=3600)
-
-
-class Daemon:
-    """What an agent sees of one: rows that the test makes, and a letterbox."""
-
-    def __init__(self, directory: Path, replay: str | None = None) -> None:
-        self.heard: asyncio.Queue[Observation] = asyncio.Queue()
-        self._rows: dict[Key, Neighbor] = {}
-        self._feed = Feed(lambda: tuple(self._rows.values()))
-        hello = protocol.version(
-            release="0.1.0", boot="a boot", started_unix_ms=time.time_ns() // 10**6, replay=replay
-        )
-        self._server = Server(self._feed, directory, lambda: 0, hello)
-        self.taken = Claims({"mesh0": IFINDEX}.get)
-        self.letterbox = Letterbox(self.taken, self._hand_on)
-        self._directory = directory
-
-    def _hand_on(self, observations: list[Observation]) -> None:
-        for observation in observations:
-            self.heard.put_nowait(observation)
-
-    async def start(self) -> None:
-        await self._server.start()
-        self.letterbox.start(self._directory)
-        self._feed.open()
-
-    async def close(self) -> None:
-        self.letterbox.close()
-        await self._server.close()
-
-    def tell(
-        self,
-        presence: Presence,
-        address: str = NEIGHBOR,
-        *,
-        interface: str = "mesh0",
-        ifindex: int = IFINDEX,
-        beacon_interval_tu: int = 100,
-    ) -> None:
-        """This neighbor came into, or is now in this state."""
-        row = Neighbor(
-            ifindex=ifindex,
-            interface=interface,
-            address=address,
-            presence=presence,
-            reason=Reason.SILENT if presence is Presence.QUIET else Reason.ESTABLISHED,
-            since_ns=0,
-            first_heard_ns=0,
-            evidence=SILENCE if presence is Presence.QUIET else None,
-            readings=Readings(last_heard_ns=0, beacon_interval_tu=beacon_interval_tu),
-        )
-        old = self._rows.get(row.key)
-        self._rows[row.key] = row
-        self._feed.publish([Change(row.key, old, row)])
-
-    async def claims(self, count: int) -> list[Observation]:
-        """The next claims."""
-        return [await self.heard.get() for _ in range(count)]
-
-
-class Agent:
-    """A running agent, ended with SIGTERM."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.process = process
-        self.log = ""
-
-    async def says(self, *parts: str) -> str:
-        """The next line of its log that has all these parts."""
-        assert self.process.stderr is not None
-        while line := (await self.process.stderr.readline()).decode():  # b"" at the end
-            self.log += line
-            if all(part in line for part in parts):
-                return line
-        raise AssertionError(f"ended without a line with {parts}:\n{self.log}")
-
-    async def end(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Its exit status; the log is complete then."""
-        if self.process.returncode is None:
-            self.process.send_signal(number)
-        _, rest = await self.process.communicate()
-        self.log += rest.decode()
-        assert self.process.returncode is not None
-        return self.process.returncode
 
 
 @pytest.fixture
@@ -124,42 +32,11 @@ def place() -> Iterator[Path]:
         yield Path(name)
 
 
-@asynccontextmanager
-async def daemon(directory: Path, replay: str | None = None) -> AsyncIterator[Daemon]:
-    serving = Daemon(directory, replay)
-    await serving.start()
-    try:
-        yield serving
-    finally:
-        await serving.close()
-
-
-@asynccontextmanager
-async def agent(directory: Path, air: Air, *command: str) -> AsyncIterator[Agent]:
-    running = Agent(
-        await air.spawn([*(command or AGENT), "--runtime-directory", str(directory), "agent"])
-    )
-    try:
-        yield running
-    finally:
-        await running.end()
-
-
-def play(scene: Callable[[Air], Awaitable[None]]) -> None:
-    """A scene on a wire, with a deadline."""
-
-    async def main() -> None:
-        async with asyncio.timeout(DEADLINE_S), on_air() as air:
-            await scene(air)
-
-    asyncio.run(main())
-
-
 def test_a_quiet_neighbor_gets_three_datagrams_and_the_daemon_is_told_of_each(
     tmp_path: Path,
 ) -> None:
     async def scene(air: Air) -> None:
-        async with daemon(tmp_path) as serving, agent(tmp_path, air) as running:
+        async with daemon(tmp_path) as serving, agent(tmp_path, air, POKE) as running:
             await running.says("following meshwatchd 0.1.0")
             serving.tell(Presence.PRESENT)
             serving.tell(Presence.QUIET, beacon_interval_tu=1000)
@@ -178,7 +55,7 @@ def test_it_stops_when_the_neighbor_is_back(tmp_path: Path) -> None:
     other = "02:00:00:00:00:02"
 
     async def scene(air: Air) -> None:
-        async with daemon(tmp_path) as serving, agent(tmp_path, air) as running:
+        async with daemon(tmp_path) as serving, agent(tmp_path, air, POKE) as running:
             await running.says("following meshwatchd")
             serving.tell(Presence.QUIET, beacon_interval_tu=1000)
             assert await serving.claims(1) == [Poked(IFINDEX, NEIGHBOR)]
@@ -191,7 +68,7 @@ def test_it_stops_when_the_neighbor_is_back(tmp_path: Path) -> None:
 
 def test_it_goes_on_with_the_next_daemon(tmp_path: Path) -> None:
     async def scene(air: Air) -> None:
-        async with agent(tmp_path, air) as running:
+        async with agent(tmp_path, air, POKE) as running:
             async with daemon(tmp_path) as serving:
                 await running.says("following meshwatchd")
             await running.says("lost meshwatchd")
@@ -207,7 +84,7 @@ def test_a_recording_is_not_the_world(tmp_path: Path) -> None:
     other = "02:00:00:00:00:02"
 
     async def scene(air: Air) -> None:
-        async with agent(tmp_path, air) as running:
+        async with agent(tmp_path, air, POKE) as running:
             async with daemon(tmp_path, replay="meet.pcapng") as serving:
                 serving.tell(Presence.QUIET)
                 await running.says("following meshwatchd", "a recording: nothing is done")
@@ -225,7 +102,7 @@ def test_a_recording_is_not_the_world(tmp_path: Path) -> None:
 
 def test_an_interface_that_cannot_send_is_named_once_and_harms_no_other(tmp_path: Path) -> None:
     async def scene(air: Air) -> None:
-        async with daemon(tmp_path) as serving, agent(tmp_path, air) as running:
+        async with daemon(tmp_path) as serving, agent(tmp_path, air, POKE) as running:
             await running.says("following meshwatchd")
             serving.tell(Presence.QUIET, "02:00:00:00:00:09", interface="mesh9", ifindex=4242)
             await running.says("cannot poke on mesh9: ")
@@ -243,7 +120,7 @@ def test_a_daemon_without_a_letterbox_is_named_once_and_the_datagrams_go_out(
     tmp_path: Path,
 ) -> None:
     async def scene(air: Air) -> None:
-        async with daemon(tmp_path) as serving, agent(tmp_path, air) as running:
+        async with daemon(tmp_path) as serving, agent(tmp_path, air, POKE) as running:
             await running.says("following meshwatchd")
             serving.letterbox.close()
             serving.tell(Presence.QUIET)
@@ -261,7 +138,7 @@ def test_another_protocol_is_an_error(tmp_path: Path) -> None:
             listener.bind(str(tmp_path / "news.sock"))
             listener.listen()
             listener.setblocking(False)
-            async with agent(tmp_path, air) as running:
+            async with agent(tmp_path, air, POKE) as running:
                 loop = asyncio.get_running_loop()
                 connection, _ = await loop.sock_accept(listener)
                 with connection:
@@ -275,14 +152,14 @@ def test_another_protocol_is_an_error(tmp_path: Path) -> None:
 
 def test_without_a_duty_there_is_nothing_to_run(tmp_path: Path) -> None:
     done = subprocess.run(
-        [*AGENT, "--runtime-directory", tmp_path, "agent", "--no-poke"],
+        [*AGENT, "--runtime-directory", tmp_path, "agent", "--no-poke", "--no-names"],
         capture_output=True,
         text=True,
         check=False,
         timeout=DEADLINE_S,
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "meshwatch: with --no-poke the agent has nothing to do\n"
+    assert done.stderr == "meshwatch: with --no-poke and --no-names the agent has nothing to do\n"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be others")
@@ -302,7 +179,9 @@ def test_a_user_of_the_group_without_any_privilege_can_do_it(place: Path) -> Non
             (place / "notify").chmod(0o666)
             os.environ["NOTIFY_SOCKET"] = str(place / "notify")
             try:
-                async with agent(place, air, sys.executable, "-c", script) as running:
+                async with agent(
+                    place, air, POKE, command=(sys.executable, "-c", script)
+                ) as running:
                     loop = asyncio.get_running_loop()
                     assert await loop.sock_recv(manager, 64) == b"READY=1"
                     async with daemon(place) as serving:

@@ -1,0 +1,130 @@
+"""meshwatch agent asks real responders, and a letterbox gets what they say."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from meshwatch.model import Presence
+from tests.process.agents import agent, daemon, play
+from tests.process.air import NEIGHBOR, Air
+from tests.process.responders import Offer, avahi, zeroconf
+
+NAMES = "--no-poke"  # and nothing else
+AT_THE_NEIGHBOR = "fe80::ff:fe00:1"
+FINGERPRINT = "sha256:" + "ab" * 32
+PRESENCE: Offer = ("_presence._tcp", "ana@laptop", 5298, {"nick": "Ana", "jid": "ana@ana.example"})
+SERVER: Offer = (
+    "_xmpp-server._tcp",
+    "ana",
+    5269,
+    {"domain": "ana.laptop.example", "tlsfp": FINGERPRINT},
+)
+PRINTER: Offer = ("_ipp._tcp", "Paper", 631, {})
+WHAT_ANA_SAYS = {
+    "class": "claim",
+    "interface": "mesh0",
+    "address": NEIGHBOR,
+    "claimant": "names",
+    "name": "ana.local",
+    "nick": "Ana",
+    "jid": "ana@ana.example",
+    "fingerprint": FINGERPRINT,
+    "verified": False,
+    "services": [
+        {
+            "type": "_presence._tcp",
+            "instance": "ana@laptop",
+            "host": "ana.local",
+            "port": 5298,
+            "txt": {"nick": "Ana", "jid": "ana@ana.example"},
+        },
+        {
+            "type": "_xmpp-server._tcp",
+            "instance": "ana",
+            "host": "ana.local",
+            "port": 5269,
+            "txt": {"domain": "ana.laptop.example", "tlsfp": FINGERPRINT},
+        },
+    ],
+    "lifetime_s": 3600,
+}
+
+
+class Letters:
+    """What comes to claims.sock, as it comes."""
+
+    def __init__(self, box: socket.socket) -> None:
+        self._box = box
+
+    async def next(self) -> dict[str, Any]:
+        data = await asyncio.get_running_loop().sock_recv(self._box, 4097)
+        claim: dict[str, Any] = json.loads(data)
+        claim["services"].sort(key=lambda service: str(service["type"]))
+        return claim
+
+    async def full(self, claim: dict[str, Any]) -> None:
+        """Await this claim; a responder that starts may say less before."""
+        while (came := await self.next()) != claim:
+            assert came["name"] == claim["name"]
+
+
+@asynccontextmanager
+async def letters(directory: Path) -> AsyncIterator[Letters]:
+    """In place of the letterbox of a daemon."""
+    path = directory / "claims.sock"
+    path.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as box:
+        box.setblocking(False)
+        box.bind(str(path))
+        yield Letters(box)
+
+
+@pytest.mark.parametrize("responder", ["avahi", "zeroconf"])
+def test_a_neighbor_that_arrives_is_asked_and_what_it_says_is_claimed(
+    tmp_path: Path, responder: str
+) -> None:
+    async def scene(air: Air) -> None:
+        offers = (PRESENCE, SERVER, PRINTER)
+        there = (
+            avahi(air, tmp_path, "ana", *offers)
+            if responder == "avahi"
+            else zeroconf(air, "ana", AT_THE_NEIGHBOR, *offers)
+        )
+        async with there, daemon(tmp_path) as serving, letters(tmp_path) as box:
+            async with agent(tmp_path, air, NAMES) as running:
+                await running.says("following meshwatchd")
+                serving.tell(Presence.PRESENT)
+                await box.full(WHAT_ANA_SAYS)
+                serving.tell(Presence.QUIET)
+                serving.tell(Presence.PRESENT)
+                await box.full(WHAT_ANA_SAYS)
+                assert await running.end() == 0
+            assert "dropped: none" in running.log
+
+    play(scene)
+
+
+def test_other_services_are_asked_for(tmp_path: Path) -> None:
+    async def scene(air: Air) -> None:
+        async with (
+            zeroconf(air, "ben", AT_THE_NEIGHBOR, PRINTER),
+            daemon(tmp_path) as serving,
+            letters(tmp_path) as box,
+            agent(tmp_path, air, NAMES, "--service", "_ipp._tcp") as running,
+        ):
+            await running.says("following meshwatchd")
+            serving.tell(Presence.PRESENT)
+            claim = await box.next()
+            printer = {"type": "_ipp._tcp", "instance": "Paper", "host": "ben.local"}
+            assert claim["services"] == [printer | {"port": 631, "txt": {}}]
+            assert claim["name"] == "ben.local"
+
+    play(scene)
