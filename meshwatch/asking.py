@@ -247,13 +247,15 @@ def _service(service: names.Service) -> dict[str, object]:
 
 
 def addresses(neighbor: Neighbor) -> list[str]:
-    """Where answers of the neighbor may come from, best first, without scopes."""
-    return link_locals(neighbor)
+    """Where answers of the neighbor may come from, without scopes."""
+    return [each.address.partition("%")[0] for each in neighbor.addresses]
 
 
 def link_locals(neighbor: Neighbor) -> list[str]:
-    """Where to ask the neighbor, best first: never empty."""
-    return [link_local(neighbor.address)]
+    """Where to ask the neighbor, best first, without scopes; never empty."""
+    scoped = (each.address.partition("%") for each in neighbor.addresses)
+    known = [ip for ip, scope, _ in scoped if scope]
+    return known or [link_local(neighbor.address)]
 
 
 def _same_life(old: Neighbor, new: Neighbor) -> bool:

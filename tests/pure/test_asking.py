@@ -25,6 +25,7 @@ from meshwatch.asking import (
 from meshwatch.client import Neighbor, Readings
 from meshwatch.model import Presence, Proximity
 from meshwatch.names import Facts, Service
+from meshwatch.protocol import Address
 from meshwatch.protocol.claims import MAX_CLAIM
 from tests.pure.test_names import ANA, AVAHI
 
@@ -40,6 +41,7 @@ def neighbor(
     since_unix_ms: int = 0,
     plid: int = 1,
     ifindex: int = 3,
+    addresses: tuple[str, ...] = (),
 ) -> Neighbor:
     return Neighbor(
         ifindex=ifindex,
@@ -51,6 +53,7 @@ def neighbor(
         first_heard_unix_ms=0,
         proximity=Proximity.DIRECT,
         plid=plid,
+        addresses=tuple(Address(address=ip, scope="", proof="") for ip in addresses),
         readings=Readings(last_heard_unix_ms=0, reach="0000"),
     )
 
@@ -91,6 +94,26 @@ def test_each_question_is_a_new_one_to_the_address_of_the_neighbor() -> None:
     assert first.datagram == names.question(1, names.SERVICES, IP)
     assert second.datagram == names.question(2, names.SERVICES, IP)
     assert (first.ip, first.neighbor.ifindex) == (IP, 3)
+
+
+def test_it_is_asked_at_the_addresses_that_the_daemon_knows_of() -> None:
+    who = asking()
+    one, two = "fe80::1", "fe80::2"
+    who.told(neighbor(addresses=(f"{one}%mesh0", f"{two}%mesh0", "fd00::1")), 0)
+    assert [who.due(now)[0].ip for now in (0, 50 * MS, 150 * MS)] == [one, two, one]
+    assert who.received(answer(1), "fe80::3", 3, 0) is None
+    assert who.received(answer(1), "fd00::1", 0, 0) is not None  # avahi does that
+    assert who.received(answer(1), two, 3, 0) is not None
+
+
+def test_another_address_is_asked_at_once() -> None:
+    who = asking()
+    who.told(neighbor(), 0)
+    who.due(0)
+    who.told(neighbor(addresses=(f"{IP}%mesh0", "fd00::1")), 10 * MS)
+    assert who.deadline() == 50 * MS  # that is where it was asked
+    who.told(neighbor(addresses=("fe80::7%mesh0",)), 20 * MS)
+    assert [question.ip for question in who.due(20 * MS)] == ["fe80::7"]
 
 
 def test_an_identifier_in_use_is_not_used_twice() -> None:
