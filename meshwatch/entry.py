@@ -74,11 +74,7 @@ class Entry:
         ):
             self._held = False
             self._pending = new.readings if new.readings != old.readings else None
-            if self._pending is None or self._paced_ns + PACE_NS > now:
-                return None
-            self.row = replace(old, readings=self._pending)
-            self._pending, self._paced_ns = None, now
-            return Change(self.key, old, self.row, news=False)
+            return self.pace(now)
         gone = old is not None and _left(old, new)
         if not gone and self._account.ready_ns() > now:
             self._held = True
@@ -97,16 +93,29 @@ class Entry:
         self._held = False
         return Change(self.key, old, None, reason=reason, evidence=evidence) if old else None
 
-    def due_ns(self) -> list[int]:
+    def pace(self, now: int) -> Change | None:
+        """Publish the readings that waited for their turn, if that is all there is to tell."""
+        old, pending = self.row, self._pending
+        if old is None or pending is None or self._paced_ns + PACE_NS > now:
+            return None
+        if self._held or (old.bouncing and self._account.half_ns() <= now):
+            return None
+        self.row = replace(old, readings=pending)
+        self._pending, self._paced_ns = None, now
+        return Change(self.key, old, self.row, news=False)
+
+    def due_ns(self) -> int | None:
         """When there is something to tell although nothing is observed."""
-        times = []
-        if self.row is not None and self._pending is not None:
-            times.append(self._paced_ns + PACE_NS)
-        if self.row is not None and self.row.bouncing and not self._held:
-            times.append(self._account.half_ns())
         if self._held:
-            times.append(self._account.ready_ns())
-        return times
+            due_ns: int | None = self._account.ready_ns()
+        elif self.row is not None and self.row.bouncing:
+            due_ns = self._account.half_ns()
+        else:
+            due_ns = None
+        if self._pending is None or self.row is None:
+            return due_ns
+        paced_ns = self._paced_ns + PACE_NS
+        return paced_ns if due_ns is None else min(due_ns, paced_ns)
 
 
 def _left(old: Neighbor, new: Neighbor) -> bool:

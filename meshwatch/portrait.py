@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from meshwatch.link import Link
 from meshwatch.model import Neighbor, Plink, PowerMode, Readings
 from meshwatch.observations import Station, StationField
@@ -102,6 +104,7 @@ def readings(link: Link) -> Readings:
     )
 
 
+@lru_cache  # a beacon brings it each time, and most are the same
 def escaped(mesh_id: bytes) -> str:
     """A mesh ID as text: it may be any bytes (IEEE 802.11-2020 9.4.2.99)."""
     text = mesh_id.decode("utf-8", "backslashreplace")

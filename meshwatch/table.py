@@ -164,6 +164,10 @@ class Table:
                 continue
             if entry.link.ask_ns is not None and entry.link.ask_ns <= due:
                 self._ask(port, entry, due)
+            elif paced := entry.pace(due):
+                changes.append(paced)
+                self._queue(port, entry)
+                continue
             self._publish(port, entry, due, changes)
         return changes
 
@@ -300,11 +304,12 @@ class Table:
         return entry.link.expires_ns(self._now, port.hearing)
 
     def _due(self, port: Port, entry: Entry) -> int | None:
-        times = [entry.link.ask_ns] if port.alive else []
-        if entry.row is not None:
-            times.append(self._expires_ns(port, entry))
-        times += entry.due_ns()
-        return min((ns for ns in times if ns is not None), default=None)
+        due = entry.due_ns()
+        asks = entry.link.ask_ns
+        if asks is not None and (due is None or asks < due) and port.alive:
+            due = asks
+        expires = self._expires_ns(port, entry) if entry.row is not None else None
+        return expires if due is None or (expires is not None and expires < due) else due
 
     def _queue(self, port: Port, entry: Entry) -> None:
         """See to it that the agenda has a place for the entry, not after it is due."""
