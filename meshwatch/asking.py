@@ -15,6 +15,7 @@ from meshwatch.client import Neighbor, NeighborKey
 from meshwatch.model import Presence
 from meshwatch.poke import link_local
 from meshwatch.protocol import claims
+from meshwatch.services import SERVICES
 
 S = 1_000_000_000
 # The first frames over a new link get lost, its far end checks its address for duplicates for a
@@ -86,9 +87,7 @@ class Asking:
     two and ten seconds after an answer, and every twenty minutes while it is present.
     """
 
-    def __init__(
-        self, identifier: Callable[[], int], services: Iterable[str] = names.SERVICES
-    ) -> None:
+    def __init__(self, identifier: Callable[[], int], services: Iterable[str] = SERVICES) -> None:
         self.dropped: Counter[Drop] = Counter()
         self._identifier = identifier
         self._services = tuple(dict.fromkeys(services))

@@ -9,12 +9,10 @@ from ipaddress import IPv6Address
 import zeroconf
 from msgspec import Struct
 
+from meshwatch.services import PRESENCE, XMPP_SERVER
+
 PORT = 5353  # of multicast DNS (RFC 6762)
 MOST_BYTES = 9000  # of a message (RFC 6762, 17)
-
-PRESENCE = "_presence._tcp"  # XEP-0174, serverless messaging
-XMPP_SERVER = "_xmpp-server._tcp"  # RFC 6120, 3.2.1
-SERVICES = (PRESENCE, XMPP_SERVER)
 
 # What a claim may hold (meshwatchd(8), CLAIMS).
 MOST_SERVICES, MOST_TXT = 16, 16
@@ -23,7 +21,6 @@ MOST_NAME, MOST_INSTANCE, MOST_JID = 253, 63, 255
 _QUERY, _IN = 0x0000, 1  # flags and class (RFC 1035, 4.1)
 _RCODE = 0x000F
 _PTR = 12
-_TYPE = re.compile(r"_[A-Za-z0-9]([A-Za-z0-9-]{0,13}[A-Za-z0-9])?\._(tcp|udp)\Z")
 _FINGERPRINT = re.compile(r"sha256:[0-9A-Fa-f]{64}\Z")
 
 
@@ -48,11 +45,6 @@ class Facts(Struct, frozen=True):
 
 
 Records = tuple[zeroconf.DNSRecord, ...]
-
-
-def is_service_type(text: str) -> bool:
-    """Whether this is what services are called (RFC 6763, 7; RFC 6335, 5.1)."""
-    return _TYPE.match(text) is not None
 
 
 def question(identifier: int, services: Iterable[str], ip: str) -> bytes:

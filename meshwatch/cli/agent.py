@@ -14,6 +14,7 @@ from meshwatch.claimant import Claimant
 from meshwatch.cli.exits import Exit
 from meshwatch.cli.view import Names
 from meshwatch.poking import Poking
+from meshwatch.services import SERVICES, is_service_type
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,6 @@ def run(arguments: argparse.Namespace, names: Names) -> Exit:
     if not arguments.no_names:
         # Its parser of DNS is not loaded by an agent that needs none.
         from meshwatch.inquiry import Inquiry
-        from meshwatch.names import SERVICES, is_service_type
 
         for service in arguments.service:
             if not is_service_type(service):

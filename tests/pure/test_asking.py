@@ -27,6 +27,7 @@ from meshwatch.model import Presence, Proximity
 from meshwatch.names import Facts, Service
 from meshwatch.protocol import Address
 from meshwatch.protocol.claims import MAX_CLAIM
+from meshwatch.services import SERVICES
 from tests.pure.test_names import ANA, AVAHI
 
 MS = 10**6
@@ -91,8 +92,8 @@ def test_each_question_is_a_new_one_to_the_address_of_the_neighbor() -> None:
     who.told(neighbor(), 0)
     (first,) = who.due(0)
     (second,) = who.due(50 * MS)
-    assert first.datagram == names.question(1, names.SERVICES, IP)
-    assert second.datagram == names.question(2, names.SERVICES, IP)
+    assert first.datagram == names.question(1, SERVICES, IP)
+    assert second.datagram == names.question(2, SERVICES, IP)
     assert (first.ip, first.neighbor.ifindex) == (IP, 3)
 
 

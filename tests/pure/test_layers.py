@@ -19,8 +19,8 @@ for level, names in enumerate(
         "codec records frames netlink pace look nl80211 rtnetlink neighborhood capture claims"
         " echo_packet echoes protocol pcap recording replay interfaces watched glances probes"
         " measuring paths scans",
-        "kernel tap bus server letterbox",
-        "config pump taps sources tee wall playback systemd daemon",
+        "kernel tap echo_socket bus server letterbox",
+        "config pump taps wires sources tee wall playback systemd daemon",
     ]
 ):
     LAYERS |= dict.fromkeys(names.split(), level)
@@ -36,6 +36,7 @@ CLIENTS = {
     "claimant",
     "complaints",
     "poking",
+    "services",
     "names",
     "asking",
     "inquiry",
@@ -63,6 +64,7 @@ FENCES = {
         "notify",
         "pump",
         "taps",
+        "wires",
         "sources",
         "playback",
         "daemon",

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from meshwatch import names
 from meshwatch.names import Facts, Service
+from meshwatch.services import SERVICES, is_service_type
 
 IP = "fe80::ff:fe00:1"
 FINGERPRINT = "sha256:" + "ab" * 32
@@ -69,7 +70,7 @@ ANA = Facts(
 def facts(datagram: bytes, *services: str) -> Facts:
     records = names.read(datagram)
     assert records is not None
-    return names.facts(records, services or names.SERVICES, IP)
+    return names.facts(records, services or SERVICES, IP)
 
 
 def answer(*records: zeroconf.DNSRecord, flags: int = 0x8400) -> bytes:
@@ -107,7 +108,7 @@ def offer(instance: str, data: bytes, *, port: int = 5298, host: str = "ana.loca
 
 def test_question() -> None:
     """A standard query (RFC 1035) for three pointers; the last by the address of the host."""
-    datagram = names.question(0x4D57, names.SERVICES, IP)
+    datagram = names.question(0x4D57, SERVICES, IP)
     head = bytes.fromhex("4d57 0000 0003 0000 0000 0000")
     local = b"\x04_tcp\x05local\x00"
     digits = b"100000efff" + b"0" * 19 + b"8ef"
@@ -229,7 +230,7 @@ def test_a_hint_at_a_key_looks_like_one() -> None:
 def test_no_answer() -> None:
     assert names.read(b"") is None
     assert names.read(AVAHI[:11]) is None
-    assert names.read(names.question(7, names.SERVICES, IP)) is None  # a question
+    assert names.read(names.question(7, SERVICES, IP)) is None  # a question
     assert names.read(answer()) is None  # nothing
     whole = pointer("_ipp._tcp.local.", "a._ipp._tcp.local.")
     assert names.read(answer(whole, flags=0x8403)) is None  # NXDOMAIN
@@ -258,7 +259,7 @@ def test_a_farewell_says_nothing() -> None:
     ],
 )
 def test_types(service: str, good: bool) -> None:
-    assert names.is_service_type(service) is good
+    assert is_service_type(service) is good
 
 
 def within_bounds(found: Facts) -> None:
@@ -280,11 +281,11 @@ def test_damaged_answers_do_no_harm(data: st.DataObject) -> None:
         datagram[data.draw(st.integers(0, len(datagram) - 1))] = data.draw(st.integers(0, 255))
     del datagram[data.draw(st.integers(0, len(datagram))) :]
     if (records := names.read(bytes(datagram))) is not None:
-        within_bounds(names.facts(records, names.SERVICES, IP))
+        within_bounds(names.facts(records, SERVICES, IP))
 
 
 @given(st.binary(max_size=300))
 @example(bytes.fromhex("0000 8400 0000 ffff ffff ffff") + b"\xc0\x0c" * 100)
 def test_anything_at_all_does_no_harm(datagram: bytes) -> None:
     if (records := names.read(datagram)) is not None:
-        within_bounds(names.facts(records, names.SERVICES, IP))
+        within_bounds(names.facts(records, SERVICES, IP))
