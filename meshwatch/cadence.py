@@ -25,6 +25,8 @@ _USUAL_TU = (1000, 500, 400, 300, 250, 200, 100)  # descending
 _FITS_NEEDED, _MISFIT = 12, 4
 _TOLERANCE_NS = 12_000_000  # beacons are late, and the kernel counts in jiffies
 _COUNTED = 2  # mac80211 counts some beacons twice: those that also update the peering
+# At a look a new beacon is due already, and one may be lost.
+_USUAL_NS = tuple((place, tu * TU_NS, tu * TU_NS * 9 // 4) for place, tu in enumerate(_USUAL_TU))
 
 
 class Cadence:
@@ -87,13 +89,17 @@ class Cadence:
         if self._fits is None:
             self._fits = [0] * len(_USUAL_TU)
             return
-        for place, tu in enumerate(_USUAL_TU):
-            off_ns = (distance_ns + tu * TU_NS // 2) % (tu * TU_NS) - tu * TU_NS // 2
-            due = distance_ns // (tu * TU_NS) + 2
-            usual = silence_ns <= tu * TU_NS * 9 // 4  # at a look a new beacon is due already
-            fits = usual and abs(off_ns) <= _TOLERANCE_NS and came <= _COUNTED * due
-            fit = self._fits[place] + (1 if fits else -_MISFIT)
-            self._fits[place] = min(max(fit, 0), 2 * _FITS_NEEDED)
+        fits = self._fits
+        for place, interval_ns, longest_ns in _USUAL_NS:
+            if (
+                (distance_ns + _TOLERANCE_NS) % interval_ns <= 2 * _TOLERANCE_NS
+                and silence_ns <= longest_ns
+                and came <= _COUNTED * (distance_ns // interval_ns + 2)
+            ):
+                if fits[place] < 2 * _FITS_NEEDED:
+                    fits[place] += 1
+            elif fits[place]:
+                fits[place] = max(fits[place] - _MISFIT, 0)
         for tu, fit in zip(_USUAL_TU, self._fits, strict=True):
             if fit >= _FITS_NEEDED:
                 self.tu = tu

@@ -63,11 +63,11 @@ class Link:
 
     __slots__ = (
         "_acknowledged", "_asked_look_ns", "_asked_looks", "_asked_probe_ns", "_beacon_ns",
-        "_inactive_ms", "_look_ns", "_poke_ns", "_pokes", "_probe_open", "_probing", "_sides",
-        "_unanswered", "_wants_look", "_working", "account", "address", "ask_ns", "beacon",
-        "beacon_signal_dbm", "candidate_ns", "evidence", "evidence_ns", "ids", "ifindex",
-        "life_ns", "obstacle", "patience", "plink", "presence", "reach", "reason", "silence_ns",
-        "since_ns", "station", "traffic", "wants_probe",
+        "_dozes", "_inactive_ms", "_look_ns", "_poke_ns", "_pokes", "_probe_open", "_probing",
+        "_sides", "_unanswered", "_wants_look", "_working", "account", "address", "ask_ns",
+        "beacon", "beacon_signal_dbm", "candidate_ns", "evidence", "evidence_ns", "ids", "ifindex",
+        "life_ns", "obstacle", "patience", "plink", "presence", "reach", "reason", "restarts",
+        "silence_ns", "since_ns", "station", "traffic", "wants_probe",
     )  # fmt: skip
 
     def __init__(self, ifindex: int, address: str, account: Account | None = None) -> None:
@@ -82,6 +82,7 @@ class Link:
         self.obstacle: Reason | None = None  # what keeps the neighbor from peering with us
         self.plink: Plink | None = None
         self.ids: tuple[int, int] | None = None  # of the link at the last look
+        self.restarts = 0  # the link came up with new ids without having been seen down
         self.presence: Presence | None = None
         self.reason = Reason.SILENT
         self.evidence = Evidence(proof=Proof.LOOK)
@@ -96,6 +97,7 @@ class Link:
         self.account = account or Account(PROBE_BURST, PROBE_PERIOD_NS)
         self._probing = Probing.TRY
         self._working = False  # at the last look
+        self._dozes = False  # a sleeping radio acknowledges nothing, and is there all the same
         self._inactive_ms = 0
         self._look_ns = 0
         self._beacon_ns = 0
@@ -129,9 +131,10 @@ class Link:
             fresh = first
         if fresh:
             if station.present & _RX_PACKETS:
-                tu = self.patience.cadence.tu
-                self.patience.cadence.live(life_ns, station.rx_packets, now - life_ns)
-                if self.patience.cadence.tu != tu:
+                cadence = self.patience.cadence
+                tu = cadence.tu
+                cadence.live(life_ns, station.rx_packets, now - life_ns)
+                if cadence.tu != tu:
                     self.patience.learn()
             self._live(life_ns, self._look_ns, hearing)
         assert self.life_ns is not None
@@ -140,6 +143,7 @@ class Link:
             self.patience.looked_after(silence_ns)
         # Learning afterwards that we were deaf proves no life: without one, silence never shrinks.
         self.silence_ns = silence_ns if fresh else max(silence_ns, self.silence_ns)
+        self._dozes = bool(station.present & _PEER_PM) and station.peer_pm in _DOZING
         failed = self.traffic.look(station, now)
         if working and not fresh:
             self._unanswered += failed
@@ -204,7 +208,7 @@ class Link:
 
     def poked(self, now: int) -> None:
         """An agent sent a datagram; what it drew shows in the station entry, a moment later."""
-        if self.presence is Presence.QUIET and not self._dozes():
+        if self.presence is Presence.QUIET and not self._dozes:
             self._pokes += 1
             self._poke_ns = now
 
@@ -235,7 +239,7 @@ class Link:
         look_ns = heard_ns + self._next_limit_ns(now, means, heard_ns) + _TICK_NS
         if self._asked_looks < _ASKED_IN_VAIN:
             self.ask_ns = max(now, look_ns, self._look_again_ns())
-        if self._probing is Probing.NEVER or self._dozes():
+        if self._probing is Probing.NEVER or self._dozes:
             return
         if self.silence_ns >= self._probing_limit_ns():
             wait_ns = _PROBE_ANSWER_NS if self._probe_open else self._probe_gap_ns()
@@ -259,7 +263,7 @@ class Link:
 
     def _next_limit_ns(self, now: int, means: Means, heard_ns: int) -> int:
         """At which silence a look would decide something next."""
-        probing = self._probing is Probing.GOOD and not self._dozes()
+        probing = self._probing is Probing.GOOD and not self._dozes
         if probing and self.silence_ns < self.patience.late_ns:
             return self.patience.late_ns
         if means.pokes(now):
@@ -335,7 +339,7 @@ class Link:
         return self._unanswered >= UNANSWERED + self.patience.lossy
 
     def _departed_limit_ns(self) -> int:
-        if self._working and self._probing is Probing.GOOD and not self._dozes():
+        if self._working and self._probing is Probing.GOOD and not self._dozes:
             return max(self.patience.departed_ns, DEPARTED_WHILE_PROBING * self.patience.cadence.ns)
         return self.patience.departed_ns
 
@@ -351,6 +355,7 @@ class Link:
             self.evidence = self._prove(presence, proof)
         if presence is not self.presence or (restarted and presence is Presence.PRESENT):
             self.since_ns = now
+        self.restarts += restarted
         if restarted or (working and not self._working):
             self.traffic.begin()
             self._sides.established()
@@ -384,11 +389,6 @@ class Link:
         self.life_ns = life_ns
         self.silence_ns = self._unanswered = self._pokes = 0
         self.patience.returned()
-
-    def _dozes(self) -> bool:
-        """A sleeping radio acknowledges nothing, and is there all the same."""
-        s = self.station
-        return s is not None and bool(s.present & _PEER_PM) and s.peer_pm in _DOZING
 
     def _counts_no_peer(self) -> bool:
         return self.beacon is not None and self.beacon.peers == 0
