@@ -7,10 +7,11 @@ import shlex
 import signal
 import time
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from typing import Any, Self
 
 from meshwatch.model import Neighbor, Presence
+from meshwatch.pcap import MalformedCapture
 from meshwatch.recording import open_recording
 from meshwatch.replay import Player, conversations
 from meshwatch.table import Table
@@ -271,10 +272,10 @@ class Stage:
 
     def _table(self) -> Table:
         table = Table()
-        with closing(open_recording(self.recording)) as recording:
+        with suppress(MalformedCapture), closing(open_recording(self.recording)) as recording:
             for _ in Player(recording, conversations(recording), table):
                 pass
-        return table
+        return table  # of a file whose beginning is just being written: empty
 
     def _until(self, condition: Callable[[], bool], within_s: float) -> None:
         deadline = time.monotonic() + within_s
