@@ -1,0 +1,96 @@
+-- What the operator can ask and say: prosodyctl shell meshwatch <command>.
+
+local courier = part "courier"
+local neighbors = part "neighbors"
+local outbox = part "outbox"
+local pins = part "pins"
+local links = part "links"
+
+local shell = {}
+
+local environment = module:shared("/*/admin_shell/env")
+
+local function sorted(map)
+    local keys = {}
+    for key in pairs(map) do
+        keys[#keys + 1] = key
+    end
+    table.sort(keys)
+    return keys
+end
+
+local commands = {}
+
+function commands:pins()
+    local all = pins.all()
+    local domains = sorted(all)
+    for _, domain in ipairs(domains) do
+        local pin = all[domain]
+        local since = os.date("%Y-%m-%d", tonumber(pin.first_unix_s))
+        self.session.print(domain, pin.sha256, since, pin.address or "-")
+    end
+    return true, ("%d certificates pinned"):format(#domains)
+end
+
+function commands.forget(_, domain)
+    local ok, err = pins.forget(domain)
+    if not ok then
+        return nil, err
+    end
+    links.meet(domain)
+    return true, "forgotten: the next certificate of " .. domain .. " will be pinned"
+end
+
+function commands.pin(_, domain, sha256)
+    local digits = type(sha256) == "string" and sha256:gsub("^sha256:", ""):gsub(":", ""):lower()
+    if type(domain) ~= "string" or not neighbors.is_mesh(domain) then
+        return nil, "not a domain of the mesh (meshwatch_domains)"
+    elseif not digits or #digits ~= 64 or digits:find("%X") then
+        return nil, "not a SHA-256 in hex"
+    end
+    local ok, err = pins.set(domain, digits)
+    if not ok then
+        return nil, err
+    end
+    links.meet(domain)
+    return true, "pinned"
+end
+
+function commands:held()
+    local boxes = {}
+    for _, entry in ipairs(outbox.all()) do
+        local box = entry.from .. " -> " .. entry.to
+        boxes[box] = boxes[box] or { count = 0, oldest_s = entry.held_s, expired = 0 }
+        boxes[box].count = boxes[box].count + 1
+        boxes[box].expired = boxes[box].expired + (courier.expired(entry) and 1 or 0)
+    end
+    for _, box in ipairs(sorted(boxes)) do
+        local oldest = os.date("%Y-%m-%d %H:%M", boxes[box].oldest_s)
+        self.session.print(box, boxes[box].count, "since " .. oldest, boxes[box].expired .. " expired")
+    end
+    return true, ("%d held, %d bytes"):format(outbox.count, outbox.bytes)
+end
+
+function commands:neighbors()
+    local count = 0
+    for _, neighbor in ipairs(neighbors.all()) do
+        for _, domain in ipairs(sorted(neighbor.domains)) do
+            local state = neighbor.refused[domain] and "refused"
+                or links.connected(domain) and "connected"
+                or "in range"
+            self.session.print(domain, neighbor.mac, neighbor.addresses[1], state)
+            count = count + 1
+        end
+    end
+    return true, ("%d domains in range"):format(count)
+end
+
+function shell.start()
+    environment.meshwatch = commands
+end
+
+function shell.remove()
+    environment.meshwatch = nil
+end
+
+return shell

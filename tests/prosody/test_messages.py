@@ -1,0 +1,161 @@
+"""What is written to a neighbor arrives once, in order, whatever happens between."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from tests.prosody.conftest import Room
+from tools.lab.laptop import Laptop, meet, part
+
+
+def held(laptop: Laptop) -> int:
+    """How many messages wait on the disk."""
+    return len(list((laptop.home / "data/meshwatch/outbox").glob("*/*/*.xml")))
+
+
+def holds(laptop: Laptop, count: int) -> None:
+    """Wait until so many messages are on the disk."""
+    deadline = time.monotonic() + 10
+    pause = threading.Event()
+    while held(laptop) != count:
+        assert time.monotonic() < deadline, f"{held(laptop)} held, not {count}"
+        pause.wait(0.01)
+
+
+def say(laptop: Laptop, other: Laptop, texts: list[str]) -> None:
+    """Write these messages, one after the other."""
+    for text in texts:
+        laptop.person.say(other.jid, text)
+
+
+def numbered(word: str, count: int = 5) -> list[str]:
+    """Some messages that can be told apart."""
+    return [f"{word} {number}" for number in range(count)]
+
+
+def test_messages_to_an_absent_neighbor_wait_and_survive_a_killed_server(room: Room) -> None:
+    ronaldo, ana = room.friends()
+    part(ronaldo, ana)
+    ronaldo.person.sees(ana.jid, "unavailable")
+    texts = numbered("held")
+    say(ronaldo, ana, texts)
+    holds(ronaldo, len(texts))
+    ronaldo.kill()
+    ronaldo.log_out()
+    ronaldo.start()
+    meet(ronaldo, ana)
+    ana.person.reads(texts[-1])
+    assert ana.person.bodies() == texts
+    holds(ronaldo, 0)
+
+
+def test_messages_written_before_anybody_knows_are_neither_lost_nor_doubled(room: Room) -> None:
+    ronaldo, ana = room.friends()
+    written = []
+    for cycle in range(3):
+        ana.station.leave()
+        texts = numbered(f"edge {cycle}")
+        say(ronaldo, ana, texts)
+        holds(ronaldo, len(texts))
+        part(ronaldo, ana)
+        ronaldo.person.sees(ana.jid, "unavailable")
+        meet(ronaldo, ana)
+        ana.person.reads(texts[-1])
+        written += texts
+    assert ana.person.bodies() == written
+    holds(ronaldo, 0)
+
+
+def test_a_message_whose_acknowledgement_was_lost_is_not_shown_twice(room: Room) -> None:
+    ronaldo, ana = room.friends()
+    ana.station.unheard_by(ronaldo.station)
+    ronaldo.person.say(ana.jid, "heard once")
+    ana.person.reads("heard once")
+    ana.kill()  # remembers what it has taken
+    ana.log_out()
+    part(ronaldo, ana)
+    assert held(ronaldo) == 1
+    ana.station.heard_by(ronaldo.station)
+    ana.start()
+    meet(ronaldo, ana)
+    ronaldo.person.say(ana.jid, "and then")
+    ana.person.reads("and then")
+    assert ana.person.bodies() == ["and then"]
+    holds(ronaldo, 0)
+
+
+@pytest.mark.parametrize("skew_s", [-1.0, 1.0])
+def test_one_learns_a_second_before_the_other(room: Room, skew_s: float) -> None:
+    one, other = room.laptop("ronaldo"), room.laptop("ana")
+    first, second = (one, other) if skew_s > 0 else (other, one)
+    one.person.say(other.jid, "before we ever met")
+    other.person.say(one.jid, "me too")
+    holds(one, 1)
+    meet(first, second, abs(skew_s))
+    other.person.reads("before we ever met")
+    one.person.reads("me too")
+    part(first, second, abs(skew_s))
+    say(one, other, ["away"])
+    meet(first, second, abs(skew_s))
+    other.person.reads("away")
+    assert other.person.bodies() == ["before we ever met", "away"]
+    assert one.person.bodies() == ["me too"]
+    assert one.person.errors() == other.person.errors() == []
+
+
+def test_flapping_loses_nothing(room: Room) -> None:
+    ronaldo, ana = room.friends()
+    written = []
+    for cycle in range(10):
+        written.append(f"flap {cycle}")
+        say(ronaldo, ana, written[-1:])
+        part(ronaldo, ana)
+        meet(ronaldo, ana)
+    ana.person.reads(written[-1])
+    assert ana.person.bodies() == written
+    holds(ronaldo, 0)
+    presences = [e["type"] for e in ronaldo.person.events if e["event"] == "presence"]
+    if presences[-1] != "available":
+        ronaldo.person.sees(ana.jid, "available")
+
+
+def test_a_server_that_is_killed_with_messages_under_way_loses_none(room: Room) -> None:
+    ronaldo, ana = room.friends()
+    ana.station.leave()
+    texts = numbered("under way")
+    say(ronaldo, ana, texts)
+    holds(ronaldo, len(texts))
+    ronaldo.kill()
+    ronaldo.log_out()
+    ana.station.enter()
+    ronaldo.start()
+    ana.person.reads(texts[-1])
+    assert ana.person.bodies() == texts
+
+
+def test_a_message_that_waited_too_long_comes_back(room: Room) -> None:
+    ronaldo = room.laptop("ronaldo", more=f"meshwatch_hold_days = {2 / 86400}")
+    ronaldo.person.say("nobody@nowhere.laptop.example", "are you there?")
+    error = ronaldo.person.wait(lambda e: e["event"] == "message" and e["type"] == "error")
+    assert "did not come into range in time" in error["text"]
+    holds(ronaldo, 0)
+
+
+def test_more_than_fits_comes_back_at_once(room: Room) -> None:
+    ronaldo = room.laptop("ronaldo", more="meshwatch_hold_messages = 2")
+    for text in numbered("full", 3):
+        ronaldo.person.say("ana@ana.laptop.example", text)
+    error = ronaldo.person.wait(lambda e: e["event"] == "message" and e["type"] == "error")
+    assert "too many messages" in error["text"]
+    assert held(ronaldo) == 2
+
+
+def test_other_domains_go_the_ordinary_way(room: Room) -> None:
+    ronaldo = room.laptop("ronaldo")
+    ronaldo.person.say("somebody@elsewhere.example", "over the Internet")
+    ronaldo.log_line("_xmpp-server._tcp.elsewhere.example")
+    ronaldo.person.wait(lambda e: e["event"] == "message" and e["type"] == "error")
+    assert held(ronaldo) == 0

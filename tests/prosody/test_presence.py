@@ -1,0 +1,70 @@
+"""Contacts of neighbors are online while their laptop is in range, and not a moment longer."""
+
+from __future__ import annotations
+
+from tests.prosody.conftest import Room
+from tools.lab.laptop import Laptop, meet, part
+
+
+def test_departure_shows_contacts_offline_and_return_online(room: Room) -> None:
+    ronaldo, ana = room.friends()
+    for _ in range(3):
+        part(ronaldo, ana)
+        ronaldo.person.sees(ana.jid, "unavailable", seconds=5)
+        ana.person.sees(ronaldo.jid, "unavailable", seconds=5)
+        meet(ronaldo, ana)
+        ronaldo.person.sees(ana.jid, "available", seconds=5)
+        ana.person.sees(ronaldo.jid, "available", seconds=5)
+
+
+def test_a_new_daemon_that_tells_the_same_changes_nothing(room: Room) -> None:
+    ronaldo, ana = room.friends()
+    stream = ronaldo.control("shell", "s2s", "show")
+    assert ana.domain in stream
+    ronaldo.told.stop()
+    ronaldo.log_line("closed by meshwatchd")
+    ronaldo.told.start()
+    ronaldo.person.say(ana.jid, "still here")
+    ana.person.reads("still here")
+    assert ronaldo.control("shell", "s2s", "show") == stream
+    assert "unavailable" not in [e.get("type") for e in after_ready(ronaldo)]
+
+
+def test_who_is_missing_from_a_new_daemons_snapshot_has_left(room: Room) -> None:
+    ronaldo, ana = room.friends()
+    ronaldo.told.stop()
+    ana.station.leave()
+    ronaldo.loses(ana)
+    ronaldo.told.start()
+    ronaldo.person.sees(ana.jid, "unavailable", seconds=10)
+
+
+def test_strangers_appear_in_a_roster_group_and_leave_it(room: Room) -> None:
+    group = 'meshwatch_roster_group = "In radio range"'
+    ronaldo, ana = (room.laptop(user, more=group) for user in ("ronaldo", "ana"))
+    for laptop in (ronaldo, ana):
+        assert laptop.person.jid == laptop.jid
+    ronaldo.meets(ana, jid=ana.jid, nick="Ana")
+    ana.meets(ronaldo, jid=ronaldo.jid, nick="Ronaldo")
+    ronaldo.person.sees(ana.jid, "available")
+    ana.person.sees(ronaldo.jid, "available")
+    assert rosters(ronaldo)[-1] == {ana.jid: ["In radio range"]}
+    ronaldo.person.say(ana.jid, "nice to meet you")
+    ana.person.reads("nice to meet you")
+    part(ronaldo, ana)
+    ronaldo.person.sees(ana.jid, "unavailable")
+    ronaldo.person.wait(lambda e: e["event"] == "roster" and ana.jid not in e["contacts"])
+    ronaldo.log_out()
+    assert list(ronaldo.person.events[0]["contacts"]) == []
+
+
+def after_ready(laptop: Laptop) -> list[dict[str, object]]:
+    """What the person was shown since both were friends."""
+    events = laptop.person.events
+    last_roster = max(i for i, e in enumerate(events) if e["event"] == "roster")
+    return events[last_roster:]
+
+
+def rosters(laptop: Laptop) -> list[dict[str, list[str]]]:
+    """The contacts each time they changed."""
+    return [e["contacts"] for e in laptop.person.events if e["event"] == "roster"]

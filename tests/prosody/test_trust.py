@@ -1,0 +1,74 @@
+"""A domain belongs to the certificate that was met first; others are refused."""
+
+from __future__ import annotations
+
+import json
+
+from tests.prosody.conftest import Room
+from tests.prosody.test_messages import holds
+from tools.lab.laptop import Laptop, meet, part
+
+
+def pins(laptop: Laptop) -> dict[str, dict[str, str]]:
+    """The pinned certificates on the disk."""
+    pinned: dict[str, dict[str, str]] = json.loads(
+        (laptop.home / "data/meshwatch/pins.json").read_text()
+    )
+    return pinned
+
+
+def test_an_impostor_gets_nothing_and_the_message_is_kept(room: Room) -> None:
+    ronaldo, ana = room.friends()
+    false_ana = room.laptop("ana")
+    part(ronaldo, ana)
+    ronaldo.person.say(ana.jid, "for the real one")
+    holds(ronaldo, 1)
+    for attempt in range(2):
+        false_ana.person.say(ronaldo.jid, f"I am Ana, really {attempt}")
+        ronaldo.meets(false_ana)
+        false_ana.meets(ronaldo)
+        ronaldo.log_line("the certificate differs from the pinned one")
+        false_ana.log_line("the certificate differs from the pinned one")
+        part(ronaldo, false_ana)
+        false_ana.station.enter()
+    ronaldo.meets(false_ana)
+    meet(ronaldo, ana)
+    ana.person.reads("for the real one")
+    assert ronaldo.person.bodies() == []
+    assert false_ana.person.bodies() == []
+    assert ronaldo.person.errors() == []
+
+
+def test_two_who_claim_an_unknown_domain_are_both_refused(room: Room) -> None:
+    ronaldo, ana, false_ana = (room.laptop(user) for user in ("ronaldo", "ana", "ana"))
+    ronaldo.meets(ana)
+    ronaldo.meets(false_ana)
+    ronaldo.person.say(ana.jid, "who are you?")
+    ronaldo.log_line("more than one neighbor claims the domain")
+    assert pins(ronaldo) == {} if (ronaldo.home / "data/meshwatch/pins.json").exists() else True
+    ronaldo.loses(false_ana)
+    ana.meets(ronaldo)
+    ana.person.reads("who are you?")
+
+
+def test_the_operator_lists_and_forgets_pins(room: Room) -> None:
+    ronaldo, ana = room.friends()
+    fingerprint = pins(ronaldo)[ana.domain]["sha256"]
+    listed = ronaldo.control("shell", "meshwatch", "pins")
+    assert ana.domain in listed
+    assert fingerprint in listed
+    assert "connected" in ronaldo.control("shell", "meshwatch", "neighbors")
+    part(ronaldo, ana)
+    ana.kill()
+    ana.log_out()
+    ana.make_certificate()
+    ana.start()
+    ronaldo.person.say(ana.jid, "after the new key")
+    holds(ronaldo, 1)
+    assert ana.domain in ronaldo.control("shell", "meshwatch", "held")
+    meet(ronaldo, ana)
+    ronaldo.log_line("the certificate differs from the pinned one")
+    assert "forgotten" in ronaldo.control("shell", "meshwatch", "forget", ana.domain)
+    ana.person.reads("after the new key")
+    assert pins(ronaldo)[ana.domain]["sha256"] != fingerprint
+    assert "no such pin" in ronaldo.control("shell", "meshwatch", "forget", "b.laptop.example")
