@@ -3,7 +3,8 @@ that did not, in virtual time.
 
     python -m tools.bench.detector                        minutes
     python -m tools.bench.detector --form tap --interval 1000 --loss 0.2 --tries 7 \\
-        --vanishes 0 --neighbor-days 1100                 three neighbor-years: hours
+        --vanishes 0 --neighbor-days 1100 --poll-seconds 10 --weighs 0.05
+                                                      three neighbor-years: an hour
 
 The mesh around the table is simulated (tools/bench/simulation), the table is the daemon's. Times
 are counted from the last sign of life, so that beacons lost before the vanish are counted too.
@@ -48,6 +49,7 @@ class Task(NamedTuple):
     seed: int
     vanishes: int
     days: float
+    weighs: float
 
 
 class Done(NamedTuple):
@@ -62,7 +64,7 @@ def work(task: Task) -> Done:
     """Run one task."""
     if task.vanishes:
         return Done(task.number, vanishes(task.setting, task.seed, task.vanishes), None)
-    return Done(task.number, [], life(task.setting, task.seed, task.days))
+    return Done(task.number, [], life(task.setting, task.seed, task.days, task.weighs))
 
 
 def settings(arguments: argparse.Namespace) -> Iterator[Setting]:
@@ -80,12 +82,12 @@ def settings(arguments: argparse.Namespace) -> Iterator[Setting]:
 def tasks(number: int, setting: Setting, arguments: argparse.Namespace) -> Iterator[Task]:
     """The work for one line; long lives in pieces, each with a seed of its own."""
     if arguments.vanishes:
-        yield Task(number, setting, arguments.seed, arguments.vanishes, 0)
+        yield Task(number, setting, arguments.seed, arguments.vanishes, 0, 0)
     crowd = Setting(**{**setting.__dict__, "neighbors": arguments.neighbors})
     pieces = math.ceil(arguments.neighbor_days / CHUNK_DAYS)
     for piece in range(pieces):
         seed = arguments.seed + piece
-        yield Task(number, crowd, seed, 0, arguments.neighbor_days / pieces)
+        yield Task(number, crowd, seed, 0, arguments.neighbor_days / pieces, arguments.weighs)
 
 
 def print_lines(lines: list[Setting], done: Iterable[Done], arguments: argparse.Namespace) -> None:
@@ -116,6 +118,7 @@ def main() -> None:
     parser.add_argument("--neighbors", type=int, default=4, help="in one table (default: 4)")
     parser.add_argument("--poll-seconds", type=float, default=1.0)
     parser.add_argument("--frames-per-minute", type=float, default=0.0, help="besides beacons")
+    parser.add_argument("--weighs", type=float, default=1.0, help="share of first probes weighed")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()

@@ -80,9 +80,10 @@ class Life:
         )
 
 
-def life(setting: Setting, seed: int, days: float) -> Life:
-    """So many days of neighbors, together, after a warm-up that does not count."""
-    lived = world(setting, seed)
+def life(setting: Setting, seed: int, days: float, weighs: float = 1.0) -> Life:
+    """So many days of neighbors, together, after a warm-up that does not count; ``weighs``: the
+    share of first probes of which it is weighed what would be if they failed."""
+    lived, random = world(setting, seed), Random(f"{seed} {setting} weighs")
     end_ns = lived.now + int(days * 86_400 / setting.neighbors) * SECOND_NS
     weighed = None
     if setting.form is Form.TAP and setting.air.is_independent:
@@ -90,7 +91,8 @@ def life(setting: Setting, seed: int, days: float) -> Life:
         while lived.now < end_ns:
             lived.run(end_ns)
             doubts, lived.doubts = lived.doubts, []
-            weighed += sum(_if_unlucky(lived, address) for address in doubts)
+            doubts = [each for each in doubts if random.random() < weighs]
+            weighed += sum(_if_unlucky(lived, address) for address in doubts) / weighs
     lived.run(end_ns)
     ledger = lived.ledger
     return Life(
