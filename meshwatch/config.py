@@ -29,6 +29,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     receive_buffer_bytes: int = 1 << 20  # of the kernel sockets
     tap: bool = True  # hear the frames of a monitor interface, if there is one
     probes: bool = True  # of a link that fell silent
+    echoes: bool = True  # asked of who arrived, for its addresses
     measure: bool = False  # links over which nothing was sent
     record: str | None = None
     replay: str | None = None
@@ -60,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--no-tap", action="store_const", const=False, dest="tap", help="hear no frames")
     add("--no-probes", action="store_const", const=False, dest="probes", help="send no probes")
+    add("--no-echoes", action="store_const", const=False, dest="echoes", help="ask for no address")
     add("--record", metavar="FILE", help="write what the kernel says to a pcapng file")
     add("--replay", metavar="FILE", help="take what the kernel said from a recording or capture")
     add(

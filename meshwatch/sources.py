@@ -12,11 +12,18 @@ from meshwatch.config import Config
 from meshwatch.kernel import Channels, FamilyAbsent
 from meshwatch.neighborhood import Neighborhood
 from meshwatch.nl80211 import Nl80211
-from meshwatch.observations import Observation, ProbeWanted, Question, SourceState
+from meshwatch.observations import (
+    AddressWanted,
+    Observation,
+    ProbeWanted,
+    Question,
+    SourceState,
+)
 from meshwatch.paths import Paths
 from meshwatch.pump import Channel, Pump, Tee
 from meshwatch.rtnetlink import Rtnetlink
 from meshwatch.taps import Taps
+from meshwatch.wires import Wires
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +46,7 @@ class Sources:
         self._neighborhood_pump = Pump(Neighborhood(), self._observed, tee)
         self._paths_pump = Pump(Paths(), self._observed, tee)
         self._taps = Taps(self._observed, self._say, tee) if settings.tap else None
+        self._wires = Wires(self._observed, self._say, tee) if settings.echoes else None
         self._served_family = 0
         self._family_moved = asyncio.Event()
 
@@ -50,7 +58,12 @@ class Sources:
             self._neighborhood_pump,
             self._paths_pump,
         ]
-        return kernels + (self._taps.pumps if self._taps else [])
+        return kernels + [pump for each in self._packets for pump in each.pumps]
+
+    @property
+    def _packets(self) -> list[Taps | Wires]:
+        """Who keeps packet sockets."""
+        return [each for each in (self._taps, self._wires) if each is not None]
 
     async def run(self) -> None:
         """Serve all until cancelled."""
@@ -66,19 +79,22 @@ class Sources:
         finally:
             for pump in self._pumps:
                 pump.close()
-            if self._taps:
-                self._taps.close()
+            for each in self._packets:
+                each.close()
 
     def ask(self, questions: Iterable[Question], now: int) -> None:
         """Give the table's questions to those who can answer them."""
         for question in questions:
-            pump = self._nl80211_pump
-            if isinstance(question, ProbeWanted):
+            pump: Pump | None = self._nl80211_pump
+            if isinstance(question, AddressWanted):
+                pump = self._wires.pump_for(question.ifindex) if self._wires else None
+            elif isinstance(question, ProbeWanted):
                 if not self._settings.probes:
                     continue
                 tap = self._taps.pump_for(question.ifindex) if self._taps else None
                 pump = tap or pump
-            pump.notice([question], now)
+            if pump is not None:
+                pump.notice([question], now)
 
     async def _follow_nl80211(self, opened: asyncio.Event) -> None:
         pump = self._nl80211_pump
@@ -146,7 +162,7 @@ class Sources:
         for pump in self._pumps:
             if pump is not origin:
                 pump.notice(observations, now)
-        if self._taps:
-            self._taps.notice(observations, now)
+        for each in self._packets:
+            each.notice(observations, now)
         if self._nl80211.family != self._served_family:
             self._family_moved.set()

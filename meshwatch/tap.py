@@ -1,4 +1,4 @@
-"""The only opener of packet sockets: a tap hears the frames of a monitor interface, and sends some.
+"""Opens the packet sockets of taps: a tap hears the frames of a monitor interface, and sends some.
 
 The kernel throws away nearly everything on the air before it costs us anything: a classic BPF
 program, attached before the socket hears its first frame and then locked, lets in what the
@@ -13,6 +13,7 @@ import socket
 import struct
 import time
 from array import array
+from collections.abc import Sequence
 from mmap import mmap
 from typing import NamedTuple
 
@@ -113,17 +114,17 @@ def open_tap(monitor: Monitor, receive_buffer_bytes: int) -> Tap:
     return Tap(monitor, opened)
 
 
-def attach_filter(opened: socket.socket) -> None:
+def attach_filter(opened: socket.socket, instructions: Sequence[Instruction] = FILTER) -> None:
     """Let only wanted frames in, for as long as the socket lives."""
     program = array(
         "B",
         b"".join(
             struct.pack("=HBBI", code, if_true, if_false, operand)
-            for code, operand, if_true, if_false in FILTER
+            for code, operand, if_true, if_false in instructions
         ),
     )
     address, _ = program.buffer_info()
-    described = struct.pack("HP", len(FILTER), address)  # struct sock_fprog
+    described = struct.pack("HP", len(instructions), address)  # struct sock_fprog
     opened.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, described)
     opened.setsockopt(socket.SOL_SOCKET, SO_LOCK_FILTER, 1)
 

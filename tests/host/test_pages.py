@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from meshwatch import asking, cli, config, link, measuring, poke, probes, table
+from meshwatch import asking, cli, config, echoes, link, measuring, poke, probes, table
 from meshwatch.claims import BURST, NOBODY, PERIOD_NS, Claims
 from meshwatch.cli import view
 from meshwatch.cli.exits import Exit
@@ -126,6 +126,17 @@ def test_questions() -> None:
     assert "one in five seconds and neighbor, 24 at once; and to all" in text
     assert "together twenty a second, a hundred at once" in text
     assert asking.MOST_ANSWERS == 8
+
+
+def test_echoes() -> None:
+    """When they are sent, and how many at most."""
+    text = " ".join(section(page("meshwatchd.8"), "WHAT IS SENT").split())
+    *first, last = (ns // 10**6 for ns in echoes.TRIES_NS)
+    assert f"{', '.join(map(str, first))} and {last} ms after that" in text
+    assert f"{10**9 // echoes.PERIOD_NS} a second, {echoes.BURST} at once" in text
+    assert (echoes.REST_NS, echoes.LOCAL_REST_NS) == (10 * 10**9, 600 * 10**9)
+    assert "for ten seconds at least" in text
+    assert "at most every ten minutes" in text
 
 
 def test_verbs() -> None:
