@@ -50,9 +50,9 @@ def part(stage: Stage) -> None:
 def vanish(stage: Stage) -> None:
     """Of two laptops one is out of reach for less than a beacon interval, then the other until
     that is told, then the one again, for longer."""
+    stage.watch()
     stage.join(0, 1, 2)
     stage.until_linked(1, 2)
-    stage.watch()
     stage.walk_away(2)
     stage.pause(0.6 * stage.interval_s)
     stage.walk_back(2)
@@ -68,11 +68,24 @@ def vanish(stage: Stage) -> None:
         stage.pause(2)
 
 
+def late(stage: Stage) -> None:
+    """The watching one begins to watch when the links have been there for a while; who then
+    vanishes is the first to whom it sends anything."""
+    stage.join(0, 1, 2)
+    stage.until_linked(1, 2)
+    stage.watch()
+    stage.pause(5)
+    stage.walk_away(1)
+    stage.until_seen(1, None)
+    stage.walk_back(1)
+    stage.until_seen(1, Presence.PRESENT)
+
+
 def restart(stage: Stage) -> None:
     """A laptop restarts its mesh while it is out of reach: its old link is worth nothing."""
+    stage.watch()
     stage.join(0, 1)
     stage.until_linked(1)
-    stage.watch()
     stage.walk_away(1)
     stage.leave(1)
     stage.join(1)
@@ -97,9 +110,9 @@ def ten(stage: Stage) -> None:
 
 def traffic(stage: Stage) -> None:
     """One vanishes while it is being talked to, and is back before and after that is told."""
+    stage.watch()
     stage.join(0, 1, 2)
     stage.until_linked(1, 2)
-    stage.watch()
     stage.talk(1)
     stage.pause(3)
     stage.walk_away(1)
@@ -153,9 +166,9 @@ def lossy(stage: Stage) -> None:
 
 def fading(stage: Stage) -> None:
     """One is carried away step by step, then is out of reach, then comes back at once."""
+    stage.watch()
     stage.join(0, 1)
     stage.until_linked(1)
-    stage.watch()
     for signal_dbm in (-45, -58, -69, -77):
         stage.set_signal(1, signal_dbm)
         stage.pause(3)
@@ -168,9 +181,9 @@ def fading(stage: Stage) -> None:
 
 def asleep(stage: Stage) -> None:
     """One sleeps lightly, then deeply, and is carried away asleep."""
+    stage.watch()
     stage.join(0, 1, 2)
     stage.until_linked(1, 2)
-    stage.watch()
     for mode in ("light", "deep"):
         stage.sleep(1, mode)
         stage.pause(6)
@@ -222,9 +235,9 @@ def crowd(stage: Stage) -> None:
 def chain(stage: Stage) -> None:
     """Four in a row, the far end is reached through the others until the next one is taken out."""
     stage.in_a_row(0, 1, 2, 3)
+    stage.watch()
     stage.join(0, 1, 2, 3)
     stage.until_linked(1)
-    stage.watch()
     stage.talk(3)
     stage.until_seen(3, Presence.PRESENT, proximity=Proximity.MESH)
     stage.pause(6)
@@ -312,6 +325,7 @@ SCENES = {
     "meet": Scene(3, meet),
     "part": Scene(3, part),
     "vanish": Scene(3, vanish),
+    "late": Scene(3, late),
     "restart": Scene(2, restart),
     "ten": Scene(11, ten, end_s=2.5),
     "vanish-often": Scene(3, vanish, beacon_interval_tu=100),
