@@ -14,6 +14,7 @@ from meshwatch.claimant import Claimant
 from meshwatch.cli.exits import Exit
 from meshwatch.cli.view import Names
 from meshwatch.poking import Poking
+from meshwatch.reconfirming import Reconfirming
 from meshwatch.services import SERVICES, is_service_type
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="ask for services of this type as well, as in _ipp._tcp; may be repeated",
     )
+    add(
+        "--reconfirm",
+        action="store_true",
+        help="make the mDNS caches of this machine look again at who came or left",
+    )
 
 
 def run(arguments: argparse.Namespace, names: Names) -> Exit:
@@ -51,6 +57,8 @@ def run(arguments: argparse.Namespace, names: Names) -> Exit:
         if len(arguments.service) > MOST_SERVICES:
             return _misused(f"at most {MOST_SERVICES} times --service")
         duties.append(Inquiry(claimant, (*SERVICES, *arguments.service)))
+    if arguments.reconfirm:
+        duties.append(Reconfirming((*SERVICES, *arguments.service)))
     if not duties:
         return _misused("with --no-poke and --no-names the agent has nothing to do")
     systemd.log_to_stderr(logging.INFO)

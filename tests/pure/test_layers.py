@@ -43,6 +43,8 @@ CLIENTS = {
     "hooks",
     "scripts",
     "runner",
+    "reconfirm",
+    "reconfirming",
 }
 FOR_CLIENTS = {"__init__", "model", "eui64", "protocol", "account", "systemd"} | CLIENTS
 
@@ -51,6 +53,7 @@ FENCES = {
     "dbus_next": {"bus", "notify"},
     "meshwatch._csrc": {"records", "frames", "kernel", "tap"},
     "asyncio": {
+        "reconfirming",
         "kernel",
         "bus",
         "server",
