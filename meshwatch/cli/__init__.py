@@ -11,7 +11,7 @@ from types import FrameType
 from typing import NoReturn
 
 from meshwatch import __version__
-from meshwatch.cli import agent, ethers, monitor, notify, show, watch
+from meshwatch.cli import address, agent, ethers, monitor, notify, show, watch
 from meshwatch.cli import list as list_
 from meshwatch.cli.exits import Exit
 from meshwatch.client import RUNTIME_DIRECTORY, DaemonAbsent
@@ -22,6 +22,7 @@ VERBS = {
     "watch": watch,
     "show": show,
     "monitor": monitor,
+    "address": address,
     "agent": agent,
     "notify": notify,
 }

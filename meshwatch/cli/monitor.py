@@ -7,27 +7,20 @@ do more. The daemon itself never makes or changes an interface.
 from __future__ import annotations
 
 import argparse
-import os
 import re
-import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from meshwatch.cli import programs
 from meshwatch.cli.exits import Exit
+from meshwatch.cli.programs import Refused
 from meshwatch.cli.view import Names
 
 _SYS = Path("/sys/class")
 _WATCHED = frozenset({"mesh point", "IBSS"})  # as iw calls them
-# Users who are not administrators often lack these in PATH.
-_MORE_PATH = "/usr/sbin:/sbin"
 _LONGEST_NAME = 15  # bytes, IFNAMSIZ of <linux/if.h>
-
-
-class Refused(Exception):
-    """It cannot be done; the text says why."""
 
 
 class Vif(NamedTuple):
@@ -76,29 +69,29 @@ def run(arguments: argparse.Namespace, names: Names) -> Exit:
 
 
 def _add(beside: str | None, name: str | None) -> str:
-    vifs = interfaces(_run("iw", "dev"))
+    vifs = interfaces(programs.run("iw", "dev"))
     radio = _radio(vifs, beside)
     name = default_name(vifs, radio, beside) if name is None else _checked(name)
     there = [vif for vif in vifs if vif.name == name]
     if not there:
         if (_SYS / "net" / name).exists():
             raise Refused(f"{name} exists and is no wireless interface")
-        _run("iw", radio, "interface", "add", name, "type", "monitor", "flags", "none")
+        programs.run("iw", radio, "interface", "add", name, "type", "monitor", "flags", "none")
     elif there[0].type != "monitor":
         raise Refused(f"{name} exists and is no monitor interface")
     elif there[0].radio != radio:
         raise Refused(f"{name} exists and is on {there[0].radio}, not on {radio}")
     try:
-        _run("ip", "link", "set", "dev", name, "up")
+        programs.run("ip", "link", "set", "dev", name, "up")
     except Refused:
         if not there:  # nothing is left of what did not succeed
-            _run("iw", "dev", name, "del")
+            programs.run("iw", "dev", name, "del")
         raise
     return f"{name} on {radio} is up" + (", it was there already" if there else "")
 
 
 def _remove(name: str) -> str:
-    vifs = interfaces(_run("iw", "dev"))
+    vifs = interfaces(programs.run("iw", "dev"))
     named = {vif.name: vif for vif in vifs}
     found = named.get(name)
     if found is None:
@@ -109,12 +102,12 @@ def _remove(name: str) -> str:
         if Vif(found.radio, beside, "monitor") not in vifs:
             raise Refused(f"{name} is no monitor interface, and there is no {beside} beside it")
         monitor = named[beside]
-    _run("iw", "dev", monitor.name, "del")
+    programs.run("iw", "dev", monitor.name, "del")
     return f"{monitor.name} on {monitor.radio} is removed"
 
 
 def _list() -> Exit:
-    vifs = interfaces(_run("iw", "dev"))
+    vifs = interfaces(programs.run("iw", "dev"))
     monitors = [vif for vif in vifs if vif.type == "monitor"]
     for monitor in monitors:
         beside = [v.name for v in vifs if v.radio == monitor.radio and v.type in _WATCHED]
@@ -193,32 +186,3 @@ def _is_up(name: str) -> bool:
         return bool(int((_SYS / "net" / name / "flags").read_text(), 16) & 1)  # IFF_UP
     except (OSError, ValueError):
         return False
-
-
-# ---- programs -----------------------------------------------------------------------------------
-
-_PACKAGES = {"iw": "iw", "ip": "iproute2"}
-
-
-def _run(program: str, *words: str) -> str:
-    path = shutil.which(program, path=f"{os.environ.get('PATH', os.defpath)}:{_MORE_PATH}")
-    if path is None:
-        raise Refused(f"the program {program} is needed: install {_PACKAGES[program]}")
-    done = subprocess.run(
-        [path, *words],
-        capture_output=True,
-        text=True,
-        errors="replace",
-        env={**os.environ, "LC_ALL": "C"},
-        check=False,
-    )
-    if done.returncode == 0:
-        return done.stdout
-    said = (done.stderr or done.stdout).strip()
-    command = " ".join((program, *words))
-    if "Operation not permitted" in said:
-        raise Refused(f"{command}: not permitted; this takes root, or CAP_NET_ADMIN")
-    if "Operation not supported" in said:
-        raise Refused(f"{command}: the driver of this radio does not support it")
-    why = said.partition("\n")[0] or f"exit status {done.returncode}"
-    raise Refused(f"{command}: {why}")

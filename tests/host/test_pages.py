@@ -53,7 +53,7 @@ def options_of(program: str) -> frozenset[str]:
     helps = [help_of(program)]
     if program == "meshwatch":
         helps += [help_of(program, verb) for verb in cli.VERBS]
-        helps.append(help_of(program, "monitor", "add"))
+        helps += [help_of(program, verb, "add") for verb in ("monitor", "address")]
     listed = re.findall(r"^  (-.+?)(?:  |$)", "\n".join(helps), flags=re.MULTILINE)
     return frozenset(o for line in listed for o in re.findall(r"(?:^|\s)(--?[a-z-]+)", line))
 

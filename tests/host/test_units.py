@@ -17,6 +17,7 @@ UDEV = ROOT / "udev"
 UNIT = UDEV / "meshwatchd.service"
 AGENT = UDEV / "meshwatch-agent.service"
 MONITOR = UDEV / "meshwatch-monitor@.service"
+ADDRESS = UDEV / "meshwatch-address@.service"
 NOTIFY = UDEV / "meshwatch-notify.service"
 RULES = UDEV / "70-meshwatch.rules"
 SYSUSERS = UDEV / "meshwatch.sysusers"
@@ -30,6 +31,7 @@ MOST_EXPOSURE = {
     (UNIT.name, "tap", "paths"): 1.6,
     (AGENT.name,): 1.2,
     ("meshwatch-monitor@mesh0.service",): 1.3,
+    ("meshwatch-address@mesh0.service",): 1.3,
 }
 FORMS = pytest.mark.parametrize("form", MOST_EXPOSURE, ids=" ".join)
 
@@ -37,7 +39,7 @@ FORMS = pytest.mark.parametrize("form", MOST_EXPOSURE, ids=" ".join)
 @pytest.fixture
 def units(tmp_path: Path) -> Path:
     """The units as systemd can judge them here, where no program of ours is installed."""
-    for path in (UNIT, AGENT, MONITOR, NOTIFY):
+    for path in (UNIT, AGENT, MONITOR, ADDRESS, NOTIFY):
         text, count = re.subn(
             r"^(Exec\w+=-?)meshwatchd?\b",
             rf"\1{sys.executable}",
@@ -127,8 +129,9 @@ def test_a_drop_in_gives_one_capability_and_it_counts(drop_in: str, capability: 
     }
 
 
-def test_the_monitor_unit_may_do_what_it_is_for() -> None:
-    service = settings(MONITOR)
+@pytest.mark.parametrize("unit", [MONITOR, ADDRESS], ids=lambda path: path.stem)
+def test_a_unit_for_an_interface_may_do_what_it_is_for(unit: Path) -> None:
+    service = settings(unit)
     assert service["AmbientCapabilities"] == service["CapabilityBoundingSet"] == "CAP_NET_ADMIN"
     assert "PrivateUsers" not in service
 
@@ -139,6 +142,10 @@ def test_the_monitor_unit_may_do_what_it_is_for() -> None:
         (AGENT.name, "meshwatchd.service.wants"),
         (
             "meshwatch-monitor@mesh0.service",
+            "sys-subsystem-net-devices-mesh0.device.wants",
+        ),
+        (
+            "meshwatch-address@mesh0.service",
             "sys-subsystem-net-devices-mesh0.device.wants",
         ),
     ],
