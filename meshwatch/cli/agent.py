@@ -7,6 +7,7 @@ import asyncio
 import logging
 import signal
 import sys
+from pathlib import Path
 
 from meshwatch import systemd
 from meshwatch.agent import Agent, Duty
@@ -15,11 +16,14 @@ from meshwatch.cli.exits import Exit
 from meshwatch.cli.view import Names
 from meshwatch.poking import Poking
 from meshwatch.reconfirming import Reconfirming
+from meshwatch.runner import TIME_LIMIT_S, Runner
+from meshwatch.scripts import DIRECTORIES
 from meshwatch.services import SERVICES, is_service_type
 
 log = logging.getLogger(__name__)
 
 MOST_SERVICES = 16
+MOST_SECONDS = 86400
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +37,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="ask for services of this type as well, as in _ipp._tcp; may be repeated",
+    )
+    add("--no-hooks", action="store_true", help="run no hooks")
+    add(
+        "--hooks",
+        metavar="DIR:DIR",
+        default=":".join(map(str, DIRECTORIES)),
+        help="where hooks are, the first directory above the others (default: %(default)s)",
+    )
+    add(
+        "--time-limit",
+        metavar="SECONDS",
+        type=float,
+        default=TIME_LIMIT_S,
+        help="how long a hook may run (default: %(default)g)",
     )
     add(
         "--reconfirm",
@@ -59,8 +77,13 @@ def run(arguments: argparse.Namespace, names: Names) -> Exit:
         duties.append(Inquiry(claimant, (*SERVICES, *arguments.service)))
     if arguments.reconfirm:
         duties.append(Reconfirming((*SERVICES, *arguments.service)))
+    if not arguments.no_hooks:
+        if not 0 < arguments.time_limit <= MOST_SECONDS:
+            return _misused(f"--time-limit must be more than 0 and at most {MOST_SECONDS}")
+        directories = [Path(name) for name in arguments.hooks.split(":") if name]
+        duties.append(Runner(directories, arguments.time_limit))
     if not duties:
-        return _misused("with --no-poke and --no-names the agent has nothing to do")
+        return _misused("with --no-poke, --no-names and --no-hooks the agent has nothing to do")
     systemd.log_to_stderr(logging.INFO)
     asyncio.run(_serve(Agent(arguments.runtime_directory, duties)))
     done = [*(duty.summary() for duty in duties), f"{claimant.unclaimed} claims could not be made"]

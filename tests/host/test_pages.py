@@ -14,7 +14,19 @@ from pathlib import Path
 
 import pytest
 
-from meshwatch import asking, cli, config, echoes, link, measuring, poke, probes, table
+from meshwatch import (
+    asking,
+    cli,
+    config,
+    echoes,
+    hooks,
+    link,
+    measuring,
+    poke,
+    probes,
+    runner,
+    table,
+)
 from meshwatch.claims import BURST, NOBODY, PERIOD_NS, Claims
 from meshwatch.cli import view
 from meshwatch.cli.exits import Exit
@@ -72,7 +84,7 @@ def test_options(program: str) -> None:
 def test_options_of_the_agent() -> None:
     listed = re.findall(r"^  (-.+?)(?:  |$)", help_of("meshwatch", "agent"), flags=re.MULTILINE)
     options = {option for line in listed for option in re.findall(r"(?:^|\s)(--?[a-z-]+)", line)}
-    assert {"--no-poke", "--no-names"} <= options
+    assert {"--no-poke", "--no-names", "--no-hooks"} <= options
     assert documented_options(page("meshwatch-agent.8")) == options
 
 
@@ -137,6 +149,27 @@ def test_echoes() -> None:
     assert (echoes.REST_NS, echoes.LOCAL_REST_NS) == (10 * 10**9, 600 * 10**9)
     assert "for ten seconds at least" in text
     assert "at most every ten minutes" in text
+
+
+def test_hooks() -> None:
+    """Every event and variable, every ready-made hook, and the limits."""
+    text = page("meshwatch-hooks.7")
+    assert heads(section(text, "EVENTS")) == [f"*{event}*" for event in hooks.EVENTS]
+    head_lines = heads(section(text, "VARIABLES"))
+    documented = {name for head in head_lines for name in re.findall(r"MESHWATCH_\w+", head)}
+    code = (ROOT / "meshwatch/hooks.py").read_text()
+    known = set(re.findall(r"MESHWATCH_\w\w+", code)) | {
+        f"MESHWATCH_{key}" for key in re.findall(r'^        "([A-Z_]+)": ', code, re.MULTILINE)
+    }
+    assert documented == known
+    in_passing = {name for head in head_lines for name in re.findall(r"(\w+)\* \\\*", head)}
+    assert in_passing == hooks.IN_PASSING
+    ready_made = {head.strip("*") for head in heads(section(text, "READY-MADE HOOKS"))}
+    assert ready_made == {path.name for path in (ROOT / "hooks").iterdir()} - {"meson.build"}
+    limits = section(text, "LIMITS")
+    assert f"may run for {runner.TIME_LIMIT_S:g} s" in limits
+    assert f"up to {runner.MOST_OUTPUT} bytes" in limits
+    assert (hooks.MOST_AT_ONCE, runner.GRACE_S) == (8, 2)
 
 
 def test_verbs() -> None:

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 UDEV = ROOT / "udev"
 UNIT = UDEV / "meshwatchd.service"
 AGENT = UDEV / "meshwatch-agent.service"
+HOOKS = UDEV / "meshwatch-hooks.service"
 MONITOR = UDEV / "meshwatch-monitor@.service"
 ADDRESS = UDEV / "meshwatch-address@.service"
 NOTIFY = UDEV / "meshwatch-notify.service"
@@ -39,7 +40,7 @@ FORMS = pytest.mark.parametrize("form", MOST_EXPOSURE, ids=" ".join)
 @pytest.fixture
 def units(tmp_path: Path) -> Path:
     """The units as systemd can judge them here, where no program of ours is installed."""
-    for path in (UNIT, AGENT, MONITOR, ADDRESS, NOTIFY):
+    for path in (UNIT, AGENT, HOOKS, MONITOR, ADDRESS, NOTIFY):
         text, count = re.subn(
             r"^(Exec\w+=-?)meshwatchd?\b",
             rf"\1{sys.executable}",
@@ -120,6 +121,14 @@ def test_a_service_has_no_privilege(path: Path, families: str) -> None:
     ("drop_in", "capability"), [("tap", "CAP_NET_RAW"), ("paths", "CAP_NET_ADMIN")]
 )
 def test_a_drop_in_gives_one_capability_and_it_counts(drop_in: str, capability: str) -> None:
+def test_who_reads_the_network_runs_no_hooks() -> None:
+    """And who runs hooks, which is root, sends and asks nothing."""
+    assert settings(AGENT)["ExecStart"].split()[1:] == ["agent", "--no-hooks"]
+    assert settings(HOOKS)["ExecStart"].split()[1:] == ["agent", "--no-poke", "--no-names"]
+    assert "User" in settings(AGENT)
+    assert "User" not in settings(HOOKS)
+
+
     service = settings(UDEV / f"{drop_in}.conf")
     assert service["CapabilityBoundingSet"] == service["AmbientCapabilities"] == capability
     assert service["PrivateUsers"] == "no"
@@ -144,6 +153,7 @@ def test_a_unit_for_an_interface_may_do_what_it_is_for(unit: Path) -> None:
             "meshwatch-monitor@mesh0.service",
             "sys-subsystem-net-devices-mesh0.device.wants",
         ),
+        (HOOKS.name, "meshwatchd.service.wants"),
         (
             "meshwatch-address@mesh0.service",
             "sys-subsystem-net-devices-mesh0.device.wants",

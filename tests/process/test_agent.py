@@ -20,7 +20,7 @@ from meshwatch.observations import Poked
 from tests.process.agents import AGENT, DEADLINE_S, agent, daemon, play
 from tests.process.air import IFINDEX, NEIGHBOR, Air
 
-POKE = "--no-names"  # and nothing else
+POKE = ("--no-names", "--no-hooks")
 AT_THE_NEIGHBOR = "0 fe80::ff:fe00:1 far"  # an empty datagram, by the address of 02:..:01
 
 
@@ -36,7 +36,7 @@ def test_a_quiet_neighbor_gets_three_datagrams_and_the_daemon_is_told_of_each(
     tmp_path: Path,
 ) -> None:
     async def scene(air: Air) -> None:
-        async with daemon(tmp_path) as serving, agent(tmp_path, air, POKE) as running:
+        async with daemon(tmp_path) as serving, agent(tmp_path, air, *POKE) as running:
             await running.says("following meshwatchd 0.1.0")
             serving.tell(Presence.PRESENT)
             serving.tell(Presence.QUIET, beacon_interval_tu=1000)
@@ -55,7 +55,7 @@ def test_it_stops_when_the_neighbor_is_back(tmp_path: Path) -> None:
     other = "02:00:00:00:00:02"
 
     async def scene(air: Air) -> None:
-        async with daemon(tmp_path) as serving, agent(tmp_path, air, POKE) as running:
+        async with daemon(tmp_path) as serving, agent(tmp_path, air, *POKE) as running:
             await running.says("following meshwatchd")
             serving.tell(Presence.QUIET, beacon_interval_tu=1000)
             assert await serving.claims(1) == [Poked(IFINDEX, NEIGHBOR)]
@@ -68,7 +68,7 @@ def test_it_stops_when_the_neighbor_is_back(tmp_path: Path) -> None:
 
 def test_it_goes_on_with_the_next_daemon(tmp_path: Path) -> None:
     async def scene(air: Air) -> None:
-        async with agent(tmp_path, air, POKE) as running:
+        async with agent(tmp_path, air, *POKE) as running:
             async with daemon(tmp_path) as serving:
                 await running.says("following meshwatchd")
             await running.says("lost meshwatchd")
@@ -84,7 +84,7 @@ def test_a_recording_is_not_the_world(tmp_path: Path) -> None:
     other = "02:00:00:00:00:02"
 
     async def scene(air: Air) -> None:
-        async with agent(tmp_path, air, POKE) as running:
+        async with agent(tmp_path, air, *POKE) as running:
             async with daemon(tmp_path, replay="meet.pcapng") as serving:
                 serving.tell(Presence.QUIET)
                 await running.says("following meshwatchd", "a recording: nothing is done")
@@ -102,7 +102,7 @@ def test_a_recording_is_not_the_world(tmp_path: Path) -> None:
 
 def test_an_interface_that_cannot_send_is_named_once_and_harms_no_other(tmp_path: Path) -> None:
     async def scene(air: Air) -> None:
-        async with daemon(tmp_path) as serving, agent(tmp_path, air, POKE) as running:
+        async with daemon(tmp_path) as serving, agent(tmp_path, air, *POKE) as running:
             await running.says("following meshwatchd")
             serving.tell(Presence.QUIET, "02:00:00:00:00:09", interface="mesh9", ifindex=4242)
             await running.says("cannot poke on mesh9: ")
@@ -120,7 +120,7 @@ def test_a_daemon_without_a_letterbox_is_named_once_and_the_datagrams_go_out(
     tmp_path: Path,
 ) -> None:
     async def scene(air: Air) -> None:
-        async with daemon(tmp_path) as serving, agent(tmp_path, air, POKE) as running:
+        async with daemon(tmp_path) as serving, agent(tmp_path, air, *POKE) as running:
             await running.says("following meshwatchd")
             serving.letterbox.close()
             serving.tell(Presence.QUIET)
@@ -138,7 +138,7 @@ def test_another_protocol_is_an_error(tmp_path: Path) -> None:
             listener.bind(str(tmp_path / "news.sock"))
             listener.listen()
             listener.setblocking(False)
-            async with agent(tmp_path, air, POKE) as running:
+            async with agent(tmp_path, air, *POKE) as running:
                 loop = asyncio.get_running_loop()
                 connection, _ = await loop.sock_accept(listener)
                 with connection:
@@ -152,14 +152,17 @@ def test_another_protocol_is_an_error(tmp_path: Path) -> None:
 
 def test_without_a_duty_there_is_nothing_to_run(tmp_path: Path) -> None:
     done = subprocess.run(
-        [*AGENT, "--runtime-directory", tmp_path, "agent", "--no-poke", "--no-names"],
+        [*AGENT, "--runtime-directory", tmp_path, "agent", "--no-poke", *POKE],
         capture_output=True,
         text=True,
         check=False,
         timeout=DEADLINE_S,
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "meshwatch: with --no-poke and --no-names the agent has nothing to do\n"
+    assert (
+        done.stderr
+        == "meshwatch: with --no-poke, --no-names and --no-hooks the agent has nothing to do\n"
+    )
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be others")
@@ -180,7 +183,7 @@ def test_a_user_of_the_group_without_any_privilege_can_do_it(place: Path) -> Non
             os.environ["NOTIFY_SOCKET"] = str(place / "notify")
             try:
                 async with agent(
-                    place, air, POKE, command=(sys.executable, "-c", script)
+                    place, air, *POKE, command=(sys.executable, "-c", script)
                 ) as running:
                     loop = asyncio.get_running_loop()
                     assert await loop.sock_recv(manager, 64) == b"READY=1"

@@ -17,7 +17,7 @@ from tests.process.agents import agent, daemon, play
 from tests.process.air import NEIGHBOR, Air
 from tests.process.responders import Offer, avahi, zeroconf
 
-NAMES = "--no-poke"  # and nothing else
+NAMES = ("--no-poke", "--no-hooks")
 AT_THE_NEIGHBOR = "fe80::ff:fe00:1"
 FINGERPRINT = "sha256:" + "ab" * 32
 PRESENCE: Offer = ("_presence._tcp", "ana@laptop", 5298, {"nick": "Ana", "jid": "ana@ana.example"})
@@ -99,7 +99,7 @@ def test_a_neighbor_that_arrives_is_asked_and_what_it_says_is_claimed(
             else zeroconf(air, "ana", AT_THE_NEIGHBOR, *offers)
         )
         async with there, daemon(tmp_path) as serving, letters(tmp_path) as box:
-            async with agent(tmp_path, air, NAMES) as running:
+            async with agent(tmp_path, air, *NAMES) as running:
                 await running.says("following meshwatchd")
                 serving.tell(Presence.PRESENT)
                 await box.full(WHAT_ANA_SAYS)
@@ -118,7 +118,7 @@ def test_other_services_are_asked_for(tmp_path: Path) -> None:
             zeroconf(air, "ben", AT_THE_NEIGHBOR, PRINTER),
             daemon(tmp_path) as serving,
             letters(tmp_path) as box,
-            agent(tmp_path, air, NAMES, "--service", "_ipp._tcp") as running,
+            agent(tmp_path, air, *NAMES, "--service", "_ipp._tcp") as running,
         ):
             await running.says("following meshwatchd")
             serving.tell(Presence.PRESENT)
