@@ -31,6 +31,8 @@ MOST_EXPOSURE = {
     (UNIT.name, "paths"): 1.3,
     (UNIT.name, "tap", "paths"): 1.6,
     (AGENT.name,): 1.2,
+    (HOOKS.name,): 8.7,
+    (AGENT.name, "reconfirm"): 1.3,
     ("meshwatch-monitor@mesh0.service",): 1.3,
     ("meshwatch-address@mesh0.service",): 1.3,
 }
@@ -59,7 +61,9 @@ def unit(units: Path, form: tuple[str, ...]) -> Path:
     place = units / f"{name}.d"
     place.mkdir()
     for drop_in in drop_ins:
-        shutil.copy(UDEV / f"{drop_in}.conf", place)
+        text = (UDEV / f"{drop_in}.conf").read_text()
+        text = re.sub(r"(?m)^(ExecStart=)meshwatch", rf"\1{sys.executable}", text)
+        (place / f"{drop_in}.conf").write_text(text)
     return units / name
 
 
@@ -117,10 +121,6 @@ def test_a_service_has_no_privilege(path: Path, families: str) -> None:
     assert service["Type"] == "notify"
 
 
-@pytest.mark.parametrize(
-    ("drop_in", "capability"), [("tap", "CAP_NET_RAW"), ("paths", "CAP_NET_ADMIN")]
-)
-def test_a_drop_in_gives_one_capability_and_it_counts(drop_in: str, capability: str) -> None:
 def test_who_reads_the_network_runs_no_hooks() -> None:
     """And who runs hooks, which is root, sends and asks nothing."""
     assert settings(AGENT)["ExecStart"].split()[1:] == ["agent", "--no-hooks"]
@@ -129,6 +129,10 @@ def test_who_reads_the_network_runs_no_hooks() -> None:
     assert "User" not in settings(HOOKS)
 
 
+@pytest.mark.parametrize(
+    ("drop_in", "capability"), [("tap", "CAP_NET_RAW"), ("paths", "CAP_NET_ADMIN")]
+)
+def test_a_drop_in_gives_one_capability_and_it_counts(drop_in: str, capability: str) -> None:
     service = settings(UDEV / f"{drop_in}.conf")
     assert service["CapabilityBoundingSet"] == service["AmbientCapabilities"] == capability
     assert service["PrivateUsers"] == "no"
@@ -149,11 +153,11 @@ def test_a_unit_for_an_interface_may_do_what_it_is_for(unit: Path) -> None:
     ("name", "link"),
     [
         (AGENT.name, "meshwatchd.service.wants"),
+        (HOOKS.name, "meshwatchd.service.wants"),
         (
             "meshwatch-monitor@mesh0.service",
             "sys-subsystem-net-devices-mesh0.device.wants",
         ),
-        (HOOKS.name, "meshwatchd.service.wants"),
         (
             "meshwatch-address@mesh0.service",
             "sys-subsystem-net-devices-mesh0.device.wants",
