@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from meshwatch.model import Evidence, Neighbor, Presence, Proof, Proximity, Readings, Reason
 from meshwatch.observations import Path
+from meshwatch.who import Who
 
 _EVIDENCE = Evidence(proof=Proof.PATH)
 
@@ -91,7 +92,7 @@ class Beyond:
         hops = None if path.next_hop == self._address else path.next_hop
         return replace(row, next_hop=hops, hop_count=path.hop_count, readings=readings)
 
-    def neighbor(self, ifindex: int, interface: str, first_heard_ns: int) -> Neighbor:
+    def neighbor(self, ifindex: int, interface: str, first_heard_ns: int, who: Who) -> Neighbor:
         """The row to publish; only while it shows."""
         assert self._presence is not None
         path = self.path
@@ -109,6 +110,13 @@ class Beyond:
             next_hop=path.next_hop if path else None,
             hop_count=path.hop_count if path and path.active else None,
             proxy=self.proxy,
+            addresses=who.addresses(self._presence),
+            name=who.name,
+            nick=who.nick,
+            jid=who.jid,
+            disputed=who.disputed,
+            claims=who.claims,
+            clash=who.clash,
             readings=Readings(
                 last_heard_ns=self._used_ns,
                 path_metric=path.metric if path else None,

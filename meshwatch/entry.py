@@ -13,8 +13,10 @@ from msgspec.structs import replace
 
 from meshwatch.account import Account
 from meshwatch.beyond import Beyond
+from meshwatch.claimed import Claimed
 from meshwatch.link import Link
 from meshwatch.model import Change, Evidence, Key, Neighbor, Presence, Readings, Reason
+from meshwatch.who import NOBODY
 
 NEWS_BURST, NEWS_PERIOD_NS = 16, 10_000_000_000
 
@@ -41,16 +43,20 @@ class Entry:
         "_paced_ns",
         "_pending",
         "beyond",
+        "claimed",
         "key",
         "link",
         "queued_ns",
         "row",
+        "who",
     )
 
     def __init__(self, ifindex: int, address: str, spent: Spent | None) -> None:
         self.key = Key("neighbor", ifindex, address)
         self.link = Link(ifindex, address, spent.probes if spent else None)
         self.beyond: Beyond | None = None
+        self.claimed: Claimed | None = None  # only while there is a row
+        self.who = NOBODY
         self.row: Neighbor | None = None  # as published
         self.queued_ns: int | None = None  # the place in the agenda that counts
         self._account = spent.news if spent else Account(NEWS_BURST, NEWS_PERIOD_NS)
@@ -112,10 +118,20 @@ class Entry:
             due_ns = self._account.half_ns()
         else:
             due_ns = None
+        if self.claimed is not None:
+            ends_ns = self.claims_end_ns
+            due_ns = ends_ns if due_ns is None else min(due_ns, ends_ns or due_ns)
         if self._pending is None or self.row is None:
             return due_ns
         paced_ns = self._paced_ns + PACE_NS
         return paced_ns if due_ns is None else min(due_ns, paced_ns)
+
+    @property
+    def claims_end_ns(self) -> int | None:
+        """When the next claim ends and that may be told; None: never, or something else waits."""
+        if self.claimed is None or self._held or (ns := self.claimed.expires_ns) is None:
+            return None
+        return max(ns, self._account.ready_ns())
 
 
 def _left(old: Neighbor, new: Neighbor) -> bool:

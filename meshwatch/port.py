@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from meshwatch.addresses import Addresses
 from meshwatch.beyond import Beyond
 from meshwatch.entry import Entry, Spent
 from meshwatch.hearing import Hearing
@@ -32,6 +33,8 @@ class Port:
         self.hearing = Hearing()
         self.means = Means()
         self.entries: dict[str, Entry] = {}
+        self.addresses = Addresses()
+        self.forged = False  # another radio sent beacons with our address
         self.strangers_refused = 0
         self._spent: dict[str, Spent] = {}  # by neighbors that came and went
         self._met: dict[str, int] = {}  # strangers of whom one beacon was heard, oldest first
@@ -43,7 +46,21 @@ class Port:
             assert self.seen is not None
             spent = self._spent.pop(address, None)
             entry = self.entries[address] = Entry(self.seen.ifindex, address, spent)
+            self.locate(entry)
         return entry
+
+    def locate(self, entry: Entry) -> None:
+        """Where it is to be reached, or what we call the way there, may be new."""
+        if self.row is not None:
+            verified, usable = self.addresses.known(entry.key.name, self.row.interface)
+            entry.who = entry.who._replace(verified=verified, usable=usable)
+
+    def unlearn(self) -> None:
+        """The link is down: so are all IP addresses, and whoever used our hardware address."""
+        self.addresses.clear()
+        self.forged = False
+        for entry in self.entries.values():
+            self.locate(entry)
 
     def stranger(self, address: str, now: int) -> Entry | None:
         """The entry of whoever sends beacons; None if there is none and none is to be made."""
@@ -137,12 +154,13 @@ class Port:
             return None
         beyond = entry.beyond
         if self._shows(entry.link):
-            row = neighbor(entry.link, self.row.interface, first_heard_ns)
+            row = neighbor(entry.link, self.row.interface, first_heard_ns, entry.who)
             if beyond is not None and beyond.path is not None:
                 row = beyond.add_path(row)
             return row
         if self.alive and beyond is not None and beyond.shows:
-            return beyond.neighbor(self.row.ifindex, self.row.interface, first_heard_ns)
+            ifindex, interface = self.row.ifindex, self.row.interface
+            return beyond.neighbor(ifindex, interface, first_heard_ns, entry.who)
         return None
 
     def parting(self, entry: Entry) -> tuple[Reason, Evidence]:
@@ -180,6 +198,7 @@ class Port:
             mesh_id=escaped(own.mesh_id) if own else None,
             beacon_interval_tu=own.interval_tu if own else None,
             gates=self._gates(),
+            forged=self.forged,
         )
 
     def _gates(self) -> tuple[str, ...]:

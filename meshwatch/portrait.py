@@ -7,6 +7,7 @@ from functools import lru_cache
 from meshwatch.link import Link
 from meshwatch.model import Neighbor, Plink, PowerMode, Readings
 from meshwatch.observations import Station, StationField
+from meshwatch.who import NOBODY, Who
 
 # Plain integers: arithmetic on an IntFlag makes an object for every look at a bit.
 (
@@ -31,7 +32,7 @@ _METRIC_INFINITE = 0xFFFFFFFF
 _NO_STATION = Station(*(0,) * len(Station._fields))
 
 
-def neighbor(link: Link, interface: str, first_heard_ns: int) -> Neighbor:
+def neighbor(link: Link, interface: str, first_heard_ns: int, who: Who = NOBODY) -> Neighbor:
     """The row to publish; only while the link has a presence."""
     assert link.presence is not None
     s = link.station or _NO_STATION
@@ -60,6 +61,14 @@ def neighbor(link: Link, interface: str, first_heard_ns: int) -> Neighbor:
         mesh_id=escaped(beacon.mesh_id) if beacon else None,
         accepting=beacon.accepting if beacon else None,
         one_sided=link.one_sided,
+        addresses=who.addresses(link.presence),
+        name=who.name,
+        nick=who.nick,
+        jid=who.jid,
+        disputed=who.disputed,
+        claims=who.claims,
+        restarts=link.restarts,
+        clash=who.clash,
         readings=readings(link),
     )
 

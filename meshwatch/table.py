@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from heapq import heappop, heappush
+from typing import NamedTuple
 
 from meshwatch.account import Account
 from meshwatch.entry import Entry
@@ -19,14 +20,20 @@ from meshwatch.model import (
     Evidence,
     Key,
     Neighbor,
+    Presence,
     Proof,
+    Proximity,
     Reason,
     Row,
     Source,
 )
 from meshwatch.observations import (
+    AddressFailed,
+    AddressSeen,
+    AddressWanted,
     BeaconSeen,
     CandidateSeen,
+    ClaimMade,
     Deaf,
     InterfaceDeleted,
     InterfaceSeen,
@@ -47,6 +54,7 @@ from meshwatch.observations import (
     StationsSwept,
 )
 from meshwatch.port import Port
+from meshwatch.register import Place, Register
 
 #: Where stations, candidates and interfaces come from, and where beacons do.
 _STATIONS, _FRAMES = "nl80211", "frames"
@@ -73,6 +81,7 @@ class Table:
         self._sources: dict[str, Source] = {}
         self._ports: dict[int, Port] = {}
         self._agenda: list[tuple[int, int, str]] = []  # a heap of (due, ifindex, address)
+        self._register = Register(self._ports)
         self._questions: list[Question] = []
         self._probes = Account(PROBE_BURST, PROBE_PERIOD_NS)
 
@@ -122,6 +131,16 @@ class Table:
                     for each in port.sweep_beyond(observation, now):
                         self._publish(port, each, now, changes)
                         port.drop_beyond(each, now)
+            case AddressSeen(ifindex, address, ip, proof):
+                port = self._ports.setdefault(ifindex, Port())
+                found = port.addresses.see(address, ip, proof, now, port.entries)
+                self._relocate(port, found, now, changes)
+            case AddressFailed(ifindex, ip):
+                if (port := self._ports.get(ifindex)) and (owner := port.addresses.fail(ip)):
+                    self._relocate(port, (owner,), now, changes)
+                    self._want_address(port, owner)
+            case ClaimMade():
+                self._publish_all(self._register.claim(observation, now), now, changes)
             case ScanSeen(wiphy, scanning):
                 self._on_scan(wiphy, scanning, now)
             case InterfaceSeen(ifindex):
@@ -131,6 +150,8 @@ class Table:
             case LinkSeen(ifindex):
                 port = self._ports.setdefault(ifindex, Port())
                 port.link, port.link_ns = observation, now
+                if not (observation.up and observation.running):
+                    port.unlearn()
                 self._reconsider(port, now, changes)
             case InterfaceDeleted(ifindex):
                 if (port := self._ports.pop(ifindex, None)) is not None:
@@ -158,6 +179,9 @@ class Table:
             port = self._ports[ifindex]
             entry = port.entries[address]
             entry.queued_ns = None
+            claims_end_ns = entry.claims_end_ns
+            if claims_end_ns is not None and claims_end_ns <= due:
+                self._publish_all(self._register.expire(entry, due), due, changes)
             expires_ns = self._expires_ns(port, entry)
             if expires_ns is not None and expires_ns <= due:
                 self._forget(port, (address,), Reason.SILENT, Proof.BEACON, changes)
@@ -206,6 +230,10 @@ class Table:
         rows = (port.row for port in self._ports.values())
         return next((row.ifindex for row in rows if row and row.interface == interface), None)
 
+    def takes(self, claim: ClaimMade) -> bool:
+        """The claim is about a neighbor, and not one too many of it."""
+        return self._register.takes(claim)
+
     def snapshot(self) -> tuple[Row, ...]:
         """All published rows: interfaces, sources, neighbors, each kind in a stable order."""
         ports = [port for _, port in sorted(self._ports.items())]
@@ -221,7 +249,10 @@ class Table:
         if port is None or port.row is None:
             return
         if seen.address == port.row.address:
-            if port.own != seen.beacon:
+            if seen.beacon.signal_dbm is not None:  # nobody hears himself
+                port.forged = True
+                self._tell_interface(port, changes)
+            elif port.own != seen.beacon:
                 port.own = seen.beacon
                 self._reconsider(port, now, changes)
             return
@@ -251,6 +282,21 @@ class Table:
                 self._publish(port, entry, now, changes)
             self._reconsider(port, now, changes)
 
+    # ---- who is where ---------------------------------------------------------------------------
+
+    def _relocate(self, port: Port, addresses: Iterable[str], now: int, changes: Changes) -> None:
+        for address in addresses:
+            if entry := port.entries.get(address):
+                port.locate(entry)
+                self._publish(port, entry, now, changes)
+
+    def _want_address(self, port: Port, address: str) -> None:
+        """Nobody can be connected to without one."""
+        entry = port.entries.get(address)
+        present = entry and entry.row and entry.row.presence is Presence.PRESENT
+        if entry and present and not port.addresses.linked(address):
+            self._questions.append(AddressWanted(entry.key.ifindex, address))
+
     # ---- questions ------------------------------------------------------------------------------
 
     def _plan_anew(self, port: Port, now: int) -> None:
@@ -275,15 +321,28 @@ class Table:
             entry.link.plan(now, port.hearing, port.means)
         new = port.portray(entry, now)
         change = entry.tell(new, now) if new else entry.withdraw(*port.parting(entry))
-        self._note(port, change, changes)
+        if change is not None:
+            self._note(port, entry, change, now, changes)
         self._queue(port, entry)
 
-    def _note(self, port: Port, change: Change | None, changes: Changes) -> None:
-        if change is None:
-            return
+    def _publish_all(self, places: Iterable[Place], now: int, changes: Changes) -> None:
+        for port, entry in places:
+            self._publish(port, entry, now, changes)
+
+    def _note(self, port: Port, entry: Entry, change: Change, now: int, changes: Changes) -> None:
+        """One neighbor's row changed; so may others."""
         changes.append(change)
-        if change.news and (_gate(change.old) or _gate(change.new)):
-            self._tell_interface(port, changes)
+        if not change.news:
+            return
+        old, new = _side(change.old), _side(change.new)
+        if old.gate or new.gate:
+            self._tell_interface(port, changes)  # gates in reach stand in its row
+        if change.new is None:
+            self._publish_all(self._register.leave(entry), now, changes)
+        if new.present and not old.present:
+            self._want_address(port, entry.key.name)
+        if old.proximity is not new.proximity:
+            self._publish_all(self._register.compare(entry.key.name), now, changes)
 
     def _forget(
         self,
@@ -295,8 +354,10 @@ class Table:
     ) -> None:
         """Take rows and links from the table: whoever comes back is somebody new."""
         for address in addresses:
-            if entry := port.forget(address, self._now):
-                self._note(port, entry.withdraw(reason, Evidence(proof=proof)), changes)
+            entry = port.forget(address, self._now)
+            change = entry.withdraw(reason, Evidence(proof=proof)) if entry else None
+            if entry and change:
+                self._note(port, entry, change, self._now, changes)
 
     # ---- the agenda -----------------------------------------------------------------------------
 
@@ -336,7 +397,13 @@ class Table:
         if row := new or old:
             changes.append(Change(row.key, old, new, reason=None if new else gone))
         for entry in list(port.entries.values()):
+            port.locate(entry)
             self._publish(port, entry, now, changes)
+        addresses = [row.address for row in (old, new) if row is not None]
+        if old and new and old.frequency_mhz != new.frequency_mhz:
+            addresses += port.entries
+        for address in addresses:
+            self._publish_all(self._register.compare(address), now, changes)
 
     def _tell_interface(self, port: Port, changes: Changes) -> None:
         old, new = port.row, port.interface()
@@ -352,6 +419,15 @@ class Table:
         self.ready = self.ready or (source == _STATIONS and failure is not None)
 
 
-def _gate(row: Row | None) -> bool | None:
-    """Those in reach stand in the interface's row."""
-    return isinstance(row, Neighbor) and row.gate
+class _Side(NamedTuple):
+    """What of a neighbor's row concerns others' too."""
+
+    proximity: Proximity | None
+    present: bool
+    gate: bool
+
+
+def _side(row: Row | None) -> _Side:
+    if not isinstance(row, Neighbor):
+        return _Side(None, False, False)
+    return _Side(row.proximity, row.presence is Presence.PRESENT, bool(row.gate))

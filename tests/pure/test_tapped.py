@@ -18,6 +18,7 @@ from meshwatch.model import (
     Reason,
 )
 from meshwatch.observations import (
+    AddressWanted,
     Beacon,
     BeaconSeen,
     InterfaceSeen,
@@ -53,6 +54,8 @@ class Air(Story):
 
     def beacon(self, at: float, beacon: Beacon = BEACON, address: str = PEER) -> list[str]:
         self.wait(at)
+        if address == OWN:
+            beacon = replace(beacon, signal_dbm=None)
         self.last_s = at if address == PEER else self.last_s
         return self.at(at, BeaconSeen(MESH0, address, round(at * 1000) * MS, beacon))
 
@@ -63,6 +66,8 @@ class Air(Story):
             self.now_s = max(self.now_s, due / SECOND)
             news += self.at(self.now_s)
             for question in self.table.questions():
+                if isinstance(question, AddressWanted):
+                    continue
                 self.asked.append((round(self.now_s - self.last_s, 3), question))
                 if isinstance(question, LookWanted):
                     news += self.look(self.now_s)

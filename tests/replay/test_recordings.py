@@ -34,7 +34,7 @@ REMEDY_NS = 3 * SECOND_NS
 # Losing each datagram in turn would take minutes for the long recordings.
 LOSSES = 40
 # Told of the past, which a loss does change.
-HISTORY = {"since_ns", "first_heard_ns", "reason", "evidence"}
+HISTORY = {"since_ns", "first_heard_ns", "reason", "evidence", "restarts"}
 HISTORY_OF_READINGS = {"reach", "loss_percent", "measured_ns"}
 
 
@@ -130,7 +130,8 @@ def test_stops_at_every_deadline(path: Path) -> None:
         player.step()
         assert table.deadline() is None or (table.deadline() or 0) > now
     assert all(earlier <= later for earlier, later in pairwise(times))
-    assert {packet.time_ns for packet in packets} <= set(times)
+    # A frame is played on the first turn that is not before it.
+    assert {packet.time_ns for packet in packets if packet.monitor is None} <= set(times)
     assert len(times) > len(packets), "nothing was ever due between two packets"
 
 

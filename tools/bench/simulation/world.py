@@ -17,7 +17,9 @@ from meshwatch.observations import (
     LookWanted,
     Observation,
     Poked,
+    PokesPromised,
     ProbeAnswered,
+    ProbeWanted,
     ScanSeen,
     Settled,
     StationSeen,
@@ -38,6 +40,7 @@ OUR_INTERVAL_NS = 1000 * TU_NS
 LOOK_NS = 2 * MS  # from a question to the kernel's answer
 NEWS_NS = 5 * MS  # from a change to the agent
 CLAIM_NS = 2 * MS  # from the agent's datagram to the claim
+PROMISED_NS, RENEWED_NS = 600 * SECOND_NS, 240 * SECOND_NS  # of the agent, that it pokes
 
 
 class World:
@@ -77,6 +80,8 @@ class World:
         if setting.frames_per_minute:
             for address in self.neighbors:
                 self._await_frame(address)
+        if setting.form is Form.BARE:
+            self._promise(True)
         if setting.form is Form.TAP:
             self._observe(Settled("frames"))
             self._at(self.now, self._our_beacon, _beacon(1000))
@@ -154,7 +159,7 @@ class World:
             if isinstance(question, LookWanted):
                 self.ledger.looks += 1
                 self._at(self.now + LOOK_NS, self._look, question.address)
-            elif self.setting.form is Form.TAP:
+            elif isinstance(question, ProbeWanted) and self.setting.form is Form.TAP:
                 self._wants_probe(question.address)
 
     def _poll(self, _: object) -> bool:
@@ -220,6 +225,10 @@ class World:
         answer = ProbeAnswered(MESH0, address, exchange.acknowledged)
         self._at(answered_ns, self._observe, answer)
         return False
+
+    def _promise(self, _: object) -> bool:
+        self._at(self.now + RENEWED_NS, self._promise, True)
+        return self._observe(PokesPromised(MESH0, PROMISED_NS))
 
     def _poke(self, address: str) -> bool:
         next_ns = self._agent.pokes(address, self.now)
