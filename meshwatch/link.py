@@ -130,7 +130,8 @@ class Link:
             life_ns = now if first or self.life_ns is None else self.life_ns
             fresh = first
         if fresh:
-            if station.present & _RX_PACKETS:
+            # When we ask for a look depends on the interval that we believe in, and would prove it.
+            if station.present & _RX_PACKETS and not self._asked_looks:
                 cadence = self.patience.cadence
                 tu = cadence.tu
                 cadence.live(life_ns, station.rx_packets, now - life_ns)
@@ -269,7 +270,7 @@ class Link:
         if means.pokes(now):
             if self.silence_ns < self.patience.quiet_ns:
                 return self.patience.quiet_ns
-            if self._poke_ns > self._look_ns:
+            if self._pokes and not self._saw_effect():
                 return self._poke_ns + _POKE_EFFECT_NS - heard_ns
             if self._pokes >= UNANSWERED:
                 return min(self._poked_limit_ns(), self.patience.departed_ns)
@@ -331,8 +332,12 @@ class Link:
             return True
         if self._refused() and silence_ns >= self.patience.late_ns:
             return True
-        looked = self._look_ns >= self._poke_ns + _POKE_EFFECT_NS
-        return self._pokes >= UNANSWERED and looked and silence_ns >= self._poked_limit_ns()
+        poked = self._pokes >= UNANSWERED and self._saw_effect()
+        return poked and silence_ns >= self._poked_limit_ns()
+
+    def _saw_effect(self) -> bool:
+        """A look came so late that the last poke, had it drawn something, would have shown."""
+        return self._look_ns >= self._poke_ns + _POKE_EFFECT_NS
 
     def _refused(self) -> bool:
         """As many probes as make a verdict were not answered."""

@@ -1,8 +1,9 @@
 """By what means a silent neighbor can be made to give a sign of life, as far as that was seen.
 
-Nobody tells the table who probes and who pokes: it asks for probes, and whoever answers is there;
-an agent says when it poked. So a tap that is closed, a driver without transmit status or an agent
-that was stopped need no word of theirs.
+Nobody tells the table who probes: it asks for probes, and whoever answers is there. So a tap that
+is closed, or a driver without transmit status, needs no word of its own. An agent pokes whom the
+table calls quiet, and at a short beacon interval that is noticed in time only if stations are
+looked at more often: so the agent promises it, for some minutes, again and again.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ _MINUTE_NS = 60_000_000_000
 
 #: Until we ask again although nobody answered: the tap may be open now.
 RETRY_NS = 10 * _MINUTE_NS
-#: For so long after a poke the next one is reckoned with.
-POKED_NS = 60 * _MINUTE_NS
+#: For so long after a poke the next one is reckoned with, promised or not.
+POKED_NS = 10 * _MINUTE_NS
 _ASKED_IN_VAIN = 3
 
 
@@ -29,14 +30,14 @@ class Probing(IntEnum):
 class Means:
     """The means of one interface."""
 
-    __slots__ = ("_asked", "_asked_ns", "_good", "_poked_ns", "tapped")
+    __slots__ = ("_asked", "_asked_ns", "_good", "_pokes_until_ns", "tapped")
 
     def __init__(self) -> None:
         self.tapped = False
         self._good = False
         self._asked = 0
         self._asked_ns = 0
-        self._poked_ns: int | None = None
+        self._pokes_until_ns = 0
 
     def asked(self, now: int) -> None:
         """A probe was asked for."""
@@ -49,7 +50,11 @@ class Means:
 
     def poked(self, now: int) -> None:
         """An agent poked somebody."""
-        self._poked_ns = now
+        self._pokes_until_ns = max(self._pokes_until_ns, now + POKED_NS)
+
+    def promised(self, now: int, lifetime_ns: int) -> None:
+        """An agent will poke for so long, or, if that is 0, no more."""
+        self._pokes_until_ns = now + lifetime_ns
 
     def probing(self, now: int) -> Probing:
         """How to reckon with probes now."""
@@ -61,4 +66,4 @@ class Means:
 
     def pokes(self, now: int) -> bool:
         """An agent may be reckoned with."""
-        return self._poked_ns is not None and now - self._poked_ns < POKED_NS
+        return now < self._pokes_until_ns

@@ -309,6 +309,13 @@ class Poked(Struct, frozen=True, gc=False):
     address: str
 
 
+class PokesPromised(Struct, frozen=True, gc=False):
+    """An agent says that it will poke who falls silent on this interface, for so long."""
+
+    ifindex: int
+    lifetime_ns: int
+
+
 class Path(Struct, frozen=True, gc=False, kw_only=True):
     """One entry of the kernel's mesh path table (``enum nl80211_mpath_info``)."""
 
@@ -411,6 +418,7 @@ Observation = (
     | PeeringSeen
     | ProbeAnswered
     | Poked
+    | PokesPromised
     | PathSeen
     | ProxySeen
     | PathsSwept

@@ -8,12 +8,27 @@ import time
 from collections import Counter
 
 from meshwatch.claimant import Claimant
-from meshwatch.client import Came, Changed, Disconnected, Event, Mirror, Neighbor, Removed
+from meshwatch.client import (
+    Came,
+    Changed,
+    Disconnected,
+    Event,
+    InterfaceCame,
+    InterfaceChanged,
+    InterfaceRemoved,
+    Mirror,
+    Neighbor,
+    Removed,
+    Resynchronised,
+)
 from meshwatch.complaints import Complaints
 from meshwatch.poke import Schedule, link_local
 from meshwatch.protocol import claims
 
 DISCARD_PORT = 9  # RFC 863: whoever gets it throws it away
+
+# The daemon looks oftener at stations while it may reckon with us: a promise ends soon after us.
+PROMISED_S, RENEWED_S = 600, 240
 
 
 class Poking:
@@ -25,6 +40,8 @@ class Poking:
         self._claimant = claimant
         self._schedule = Schedule()
         self._timer: asyncio.TimerHandle | None = None
+        self._promised: set[str] = set()  # interfaces
+        self._renewal: asyncio.TimerHandle | None = None
         self._complaints = Complaints()
 
     def take(self, event: Event, mirror: Mirror) -> None:
@@ -34,15 +51,29 @@ class Poking:
                 self._schedule.told(neighbor, time.monotonic_ns())
             case Removed(neighbor=neighbor):
                 self._schedule.gone(neighbor)
+            case Resynchronised():
+                self._promise(*(row.interface for row in mirror.interfaces.values()))
+            case InterfaceCame(interface=interface):
+                self._promise(interface.interface)
+            case InterfaceChanged(interface=interface, was=was):
+                if interface.interface != was.interface:
+                    self._promised.discard(was.interface)
+                    self._promise(interface.interface)
+            case InterfaceRemoved(interface=interface):
+                self._promised.discard(interface.interface)
             case Disconnected():
                 self._schedule.clear()
+                self._promised.clear()
         self._turn()
 
     def close(self) -> None:
         """Poke nobody any more."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._await(None)
+        if self._renewal is not None:
+            self._renewal.cancel()
+            self._renewal = None
+        for interface in sorted(self._promised):
+            self._take_back(interface)
 
     def summary(self) -> str:
         """What was done, for the log."""
@@ -53,10 +84,32 @@ class Poking:
             if self._send(neighbor):
                 poked = claims.Poked(neighbor.interface, neighbor.address)
                 self._claimant.claim(claims.encode(poked))
-        self.close()
-        deadline = self._schedule.deadline()
-        if deadline is not None:
-            self._timer = asyncio.get_running_loop().call_at(deadline / 1e9, self._turn)
+        self._await(self._schedule.deadline())
+
+    def _await(self, deadline_ns: int | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if deadline_ns is not None:
+            self._timer = asyncio.get_running_loop().call_at(deadline_ns / 1e9, self._turn)
+
+    def _promise(self, *interfaces: str) -> None:
+        """Promise to poke on these, if that was not done yet, and renew all after a while."""
+        for interface in interfaces:
+            if interface not in self._promised:
+                self._promised.add(interface)
+                self._claimant.claim(claims.encode(claims.Poking(interface, PROMISED_S)))
+        if self._renewal is None:
+            self._renewal = asyncio.get_running_loop().call_later(RENEWED_S, self._renew)
+
+    def _renew(self) -> None:
+        promised, self._promised, self._renewal = self._promised, set(), None
+        self._promise(*sorted(promised))
+
+    def _take_back(self, interface: str) -> None:
+        if interface in self._promised:
+            self._promised.remove(interface)
+            self._claimant.claim(claims.encode(claims.Poking(interface, 0)))
 
     def _send(self, neighbor: Neighbor) -> bool:
         """Send an empty datagram to the neighbor; whether it went out."""
@@ -67,6 +120,7 @@ class Poking:
         except OSError as error:  # no IPv6 at all, or none on this interface, or it is down
             self.unsent[neighbor.interface] += 1
             self._complaints.fails(neighbor.interface, "cannot poke on", error)
+            self._take_back(neighbor.interface)
             return False
         self.poked += 1
         self._complaints.works(neighbor.interface)

@@ -43,6 +43,7 @@ from meshwatch.observations import (
     PathSeen,
     PathsSwept,
     Poked,
+    PokesPromised,
     ProbeAnswered,
     ProxySeen,
     Question,
@@ -110,6 +111,10 @@ class Table:
                     port.means.poked(now)
                     entry_.link.poked(now)
                     self._publish(port, entry_, now, changes)
+            case PokesPromised(ifindex, lifetime_ns):
+                if port := self._ports.get(ifindex):
+                    port.means.promised(now, lifetime_ns)
+                    self._plan_anew(port, now)
             case CandidateSeen(ifindex, address, signal_dbm):
                 if (port := self._ports.get(ifindex)) and port.row:
                     entry = port.entry(address, now)

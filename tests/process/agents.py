@@ -14,7 +14,18 @@ from meshwatch import protocol
 from meshwatch.claims import Claims
 from meshwatch.feed import Feed
 from meshwatch.letterbox import Letterbox
-from meshwatch.model import Change, Evidence, Key, Neighbor, Presence, Proof, Readings, Reason
+from meshwatch.model import (
+    Change,
+    Evidence,
+    Interface,
+    InterfaceType,
+    Key,
+    Neighbor,
+    Presence,
+    Proof,
+    Readings,
+    Reason,
+)
 from meshwatch.observations import Observation
 from meshwatch.server import Server
 from tests.process.air import IFINDEX, NEIGHBOR, Air, on_air
@@ -29,7 +40,7 @@ class Daemon:
 
     def __init__(self, directory: Path, replay: str | None = None) -> None:
         self.heard: asyncio.Queue[Observation] = asyncio.Queue()
-        self._rows: dict[Key, Neighbor] = {}
+        self._rows: dict[Key, Neighbor | Interface] = {}
         self._feed = Feed(lambda: tuple(self._rows.values()))
         hello = protocol.version(
             release="0.1.0", boot="a boot", started_unix_ms=time.time_ns() // 10**6, replay=replay
@@ -76,6 +87,23 @@ class Daemon:
         old = self._rows.get(row.key)
         self._rows[row.key] = row
         self._feed.publish([Change(row.key, old, row)])
+
+    def tell_interface(self, *, there: bool = True) -> None:
+        """Our interface is there, or is no more."""
+        key = Key("interface", IFINDEX, "")
+        old, new = self._rows.pop(key, None), None
+        if there:
+            new = self._rows[key] = Interface(
+                ifindex=IFINDEX,
+                interface="mesh0",
+                type=InterfaceType.MESH,
+                wiphy=0,
+                address="02:00:00:00:00:00",
+                up=True,
+                running=True,
+            )
+        reason = None if there else Reason.INTERFACE_REMOVED
+        self._feed.publish([Change(key, old, new, reason=reason)])
 
     async def claims(self, count: int) -> list[Observation]:
         """The next claims."""

@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshwatch.claims import BURST, COMPLAINT_NS, PERIOD_NS, Claims, Drop, Sender
-from meshwatch.observations import Poked
+from meshwatch.observations import Poked, PokesPromised
 from meshwatch.protocol import claims as form
 
 S = 10**9
 SENDER = Sender(4711, 1000)
+POKING = b'{"class":"poking","interface":"mesh0","lifetime_s":600}'
 POKED = b'{"class":"poked","interface":"mesh0","address":"02:00:00:00:00:01"}'
 
 
@@ -24,6 +25,11 @@ def test_a_claim_becomes_an_observation() -> None:
     assert claims.receive(POKED, SENDER, S) == Poked(3, "02:00:00:00:00:01")
     assert claims.dropped == {}
     assert claims.complaint(S) is None
+
+
+def test_a_promise_becomes_an_observation() -> None:
+    assert ours().receive(POKING, SENDER, S) == PokesPromised(3, 600 * S)
+    assert form.encode(form.Poking("mesh0", 600)) == POKING
 
 
 def test_what_the_client_writes_is_what_the_daemon_reads() -> None:
@@ -54,6 +60,9 @@ def test_keys_of_later_versions_are_ignored() -> None:
         (POKED.replace(b":01", b":01\\n"), Drop.MALFORMED),
         (POKED.ljust(form.MAX_CLAIM + 1), Drop.MALFORMED),
         (b"[" * form.MAX_CLAIM, Drop.MALFORMED),
+        (POKING.replace(b"600", b"-1"), Drop.MALFORMED),
+        (POKING.replace(b"600", b"3601"), Drop.MALFORMED),
+        (POKING.replace(b"mesh0", b"mesh1"), Drop.UNKNOWN_INTERFACE),
         (b'{"class":"poked","by":' + b"[" * 4000, Drop.MALFORMED),
         (b'{"class":"named","name":"anna"}', Drop.UNKNOWN_CLASS),
         (POKED.replace(b"poked", b"named"), Drop.UNKNOWN_CLASS),
