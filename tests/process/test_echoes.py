@@ -7,6 +7,9 @@ import os
 import socket
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -15,7 +18,7 @@ from meshwatch.echo_packet import Echo, decode, encode
 from meshwatch.echo_socket import EchoSocket, open_echo
 from meshwatch.echoes import ALL_NODES
 from meshwatch.eui64 import LINK_LOCAL, derived, prefix_of
-from meshwatch.model import AddressProof
+from meshwatch.model import AddressProof, Change
 from meshwatch.neighborhood import Neighborhood
 from meshwatch.observations import (
     AddressFailed,
@@ -27,6 +30,10 @@ from meshwatch.observations import (
     Wire,
 )
 from meshwatch.pump import Pump
+from meshwatch.recording import open_recording
+from meshwatch.replay import NETLINK_ROUTE, Player
+from meshwatch.table import Table
+from meshwatch.tee import Tee
 from meshwatch.wires import Wires
 from tests.process.wired import IFINDEX, MESH0, OURS, PEER, here, in_namespace, neighbor
 
@@ -39,11 +46,11 @@ LOCAL, THEIRS = f"{PREFIX}ff:fe00:ff", f"{PREFIX}ff:fe00:1"
 class Watch:
     """The conversations about addresses with real sockets, and what they told."""
 
-    def __init__(self) -> None:
+    def __init__(self, tee: Tee | None = None) -> None:
         self.told: list[Observation] = []
         self._more = asyncio.Event()
-        self.wires = Wires(self._observed, self._say, None)
-        self._addresses = Pump(Neighborhood(), self._observed)
+        self.wires = Wires(self._observed, self._say, tee)
+        self._addresses = Pump(Neighborhood(), self._observed, tee)
 
     async def begin(self) -> None:
         """Open everything."""
@@ -90,11 +97,13 @@ class Watch:
         self.wires.notice(observations, now)
 
 
-def watching(scenario: Callable[[Watch], Coroutine[None, None, None]]) -> None:
+def watching(
+    scenario: Callable[[Watch], Coroutine[None, None, None]], tee: Tee | None = None
+) -> None:
     """Run a scenario with all that is open."""
 
     async def run() -> None:
-        watch = Watch()
+        watch = Watch(tee)
         await watch.begin()
         try:
             await scenario(watch)
@@ -174,6 +183,48 @@ def test_the_unique_local_address_of_a_neighbor_is_verified() -> None:
             assert prefix_of(THEIRS) == prefix_of(LOCAL)
 
         watching(scenario)
+
+
+class Listening(Table):
+    """A table that remembers what it was told of addresses."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[Observation] = []
+
+    def observe(self, observation: Observation, now: int) -> list[Change]:
+        if isinstance(observation, AddressSeen | AddressFailed | OwnAddresses):
+            self.told.append(observation)
+        return super().observe(observation, now)
+
+
+@in_namespace
+def test_a_replay_tells_the_same() -> None:
+    with neighbor() as there, TemporaryDirectory() as directory:
+        there.up("random")
+        told: list[Observation] = []
+
+        async def scenario(watch: Watch) -> None:
+            here("neighbor", "add", "10.0.0.9", "lladdr", PEER, "dev", "mesh0", "nud", "stale")
+            watch.want()
+            await watch.until(is_echo)
+            here("neighbor", "delete", "10.0.0.9", "dev", "mesh0")
+            await watch.until_told(AddressFailed(IFINDEX, "10.0.0.9"))
+            told.extend(watch.told)
+
+        path = Path(directory) / "x.pcapng"
+        tee = Tee(path, 0, None, pytest.fail)
+        watching(scenario, tee)
+        tee.close()
+        table, neighborhood = Listening(), Neighborhood()
+        neighborhood.notice(MESH0, 0)
+        with closing(open_recording(path)) as recording:
+            for _ in Player(recording, {NETLINK_ROUTE: [neighborhood]}, table):
+                pass
+        kinds = (AddressSeen, AddressFailed, OwnAddresses)
+        assert any(map(is_echo, table.told))
+        live = [each for each in told if isinstance(each, kinds)]
+        assert table.told[: len(live)] == live
 
 
 # ---- what the kernel knows ----------------------------------------------------------------------
