@@ -242,7 +242,7 @@ class Nl80211:
         if found.is_torn(request):
             self._retry(found.look, watched.pace, now, TORN_LIMIT_NS)
             return
-        watched.pace.succeeded()
+        watched.pace.succeeded(len(found.addresses))
         seen.extend(self._health.succeeded(found.look))
         if not found.spoiled:
             addresses = frozenset(found.addresses)

@@ -11,6 +11,9 @@ The policy for the stations of one interface:
   (its table is full, its mesh is another) costs those 10 s once;
 * a beacon that the kernel offers to a user-space peering manager is a hint once a minute and
   neighbor: without a manager that takes it, every beacon is offered;
+* a look at many costs more and is made less often: quick ones show at most a hundred stations a
+  second, those after hints a thousand, and those of every second all there are. Forged beacons
+  make as many station entries as their sender likes, each with an event and a spell of its own;
 * after a failed look, or a torn one, later and later.
 """
 
@@ -30,6 +33,7 @@ QUICK_NS = 250 * MS_NS
 QUICK_SPAN_NS = 10_000 * MS_NS
 BURST_NS = (10 * MS_NS, 50 * MS_NS, 150 * MS_NS, 300 * MS_NS)
 GAP_NS = 40 * MS_NS
+QUICK_EACH_NS, GAP_EACH_NS = 10 * MS_NS, 1 * MS_NS  # for each station that a look shows
 RETRY_NS = 50 * MS_NS
 
 # Three beacons missed, at the default mesh beacon interval of 1000 TU, are a silence.
@@ -55,8 +59,8 @@ class Pace:
         self.period_ns: int | None = None  # None: only after a hint
         self._offsets_ns = burst_ns
         self._quick_span_ns = quick_span_ns
-        self._quick_ns = quick_ns
-        self._gap_ns = gap_ns
+        self._quickest_ns = self._quick_ns = quick_ns
+        self._least_gap_ns = self._gap_ns = gap_ns
         self._burst: list[int] = [now]
         self._taken_ns: int | None = None
         self._quick_since_ns = self._quick_until_ns = now
@@ -67,7 +71,8 @@ class Pace:
         """When to look next; None = when a hint comes."""
         times = self._burst[:1]
         if self.period_ns is not None and self._taken_ns is not None:
-            quick = max(self._taken_ns, self._quick_since_ns) + self._quick_ns
+            quick_ns = min(self._quick_ns, self.period_ns)
+            quick = max(self._taken_ns, self._quick_since_ns) + quick_ns
             is_quick = quick <= self._quick_until_ns
             times.append(quick if is_quick else self._taken_ns + self.period_ns)
         return max(min(times), self._not_before_ns) if times else None
@@ -101,9 +106,11 @@ class Pace:
         self._tries += 1
         self._burst = self._burst or [now]
 
-    def succeeded(self) -> None:
-        """The look was complete."""
+    def succeeded(self, stations: int = 0) -> None:
+        """The look was complete, and showed so many."""
         self._tries = 0
+        self._quick_ns = max(self._quickest_ns, stations * QUICK_EACH_NS)
+        self._gap_ns = max(self._least_gap_ns, stations * GAP_EACH_NS)
 
 
 class Spells:
