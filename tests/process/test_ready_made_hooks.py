@@ -70,6 +70,15 @@ def test_queues_are_flushed(hook: str, expected: list[str], event: str, place: P
     assert called(place, len(expected)) == expected
 
 
+def test_a_domain_that_postfix_does_not_flush_is_no_failure(place: Path) -> None:
+    said = "postqueue: fatal: Flush service is not configured for destination"
+    (place / "postqueue").write_text(f'#!/bin/sh\necho "{said} \\"$2\\"" >&2\nexit 69\n')
+    call("postfix", "named", place, ANA)
+    (place / "postqueue").write_text("#!/bin/sh\necho the mail system is down >&2\nexit 69\n")
+    with pytest.raises(subprocess.CalledProcessError):
+        call("postfix", "named", place, ANA)
+
+
 @pytest.mark.parametrize("hook", ["exim4", "postfix", "uucp"])
 @pytest.mark.parametrize("event", ["quiet", "gone", "changed", "uplink", "no-uplink"])
 def test_nothing_is_flushed_for_another_event(hook: str, event: str, place: Path) -> None:
