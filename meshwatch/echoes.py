@@ -31,6 +31,7 @@ from meshwatch.observations import (
     AddressFailed,
     AddressSeen,
     AddressWanted,
+    LinkSeen,
     Observation,
     OwnAddresses,
     Question,
@@ -125,6 +126,7 @@ class Echoes:
         match hint:
             case AddressWanted(self.wire.ifindex, address):
                 self._want(_Target(address, ALL_NODES), now, REST_NS)
+                self._found = {found: None for found in self._found if found.address != address}
                 self._want_local(address, now, REST_NS)
             case AddressSeen(self.wire.ifindex):
                 self._learn(hint, now)
@@ -133,6 +135,10 @@ class Echoes:
                     del self._found[target]
             case OwnAddresses(self.wire.ifindex, ips):
                 self._own(ips, now)
+            case LinkSeen(self.wire.ifindex, _, up, running) if not (up and running):
+                self._met.clear()
+                self._found.clear()
+                self._series.clear()
 
     def outgoing(self) -> list[bytes]:
         """The requests that are due."""

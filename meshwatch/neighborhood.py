@@ -4,9 +4,9 @@ Rules:
 
 * Only the entries of mesh and IBSS interfaces count, of whatever machine: a neighbor, one some
   hops away, or one behind a mesh gate. Nothing is asked while there is no such interface.
-* A look is two dumps, of our addresses and of the neighbor tables; one when an interface comes
-  and one after a loss, events in between. An event is newer than a dump that was under way, so
-  it holds against it.
+* A look is two dumps, of our addresses and of the neighbor tables; one when an interface comes or
+  its link is up again, and one after a loss, events in between. An event is newer than a dump
+  that was under way, so it holds against it.
 * An entry says who is behind an address once the kernel has found out (NUD_VALID in
   net/core/neighbour.c), and that nobody is when the kernel asked in vain (NUD_FAILED).
 * The kernel removes entries that it has not needed for long. Then nobody vouches for the address
@@ -42,6 +42,7 @@ from meshwatch.observations import (
     InterfaceDeleted,
     InterfaceSeen,
     InterfacesSwept,
+    LinkSeen,
     Observation,
     OwnAddresses,
     Question,
@@ -103,6 +104,7 @@ class Neighborhood:
         self._exchange: Exchange[_Asked] = Exchange(FIRST_SEQ)
         self._health = Health(self.name)
         self._meshes: set[int] = set()
+        self._down: set[int] = set()  # those without a link
         self._known: set[_Place] = set()  # valid entries
         self._own: set[_Place] = set()
         self._ready: list[int] = []
@@ -135,7 +137,7 @@ class Neighborhood:
         return seen
 
     def notice(self, hint: Observation | Question, now: int) -> None:
-        """nl80211 tells which interfaces are ours."""
+        """nl80211 tells which interfaces are ours, rtnetlink whether they have a link."""
         match hint:
             case InterfaceSeen(ifindex, _, type_) if type_ is not None:
                 if ifindex not in self._meshes:
@@ -143,6 +145,13 @@ class Neighborhood:
                     self._pace.hint(now)
             case InterfaceSeen(ifindex) | InterfaceDeleted(ifindex):
                 self._drop({ifindex})
+            case LinkSeen(ifindex, _, up, running) if ifindex in self._meshes:
+                if not (up and running):
+                    self._down.add(ifindex)
+                elif ifindex in self._down:
+                    # Permanent entries stay, and everybody forgot them.
+                    self._down.discard(ifindex)
+                    self._pace.hint(now)
             case InterfacesSwept(ifindexes):
                 self._drop(self._meshes - ifindexes)
 
@@ -296,5 +305,6 @@ class Neighborhood:
     def _drop(self, ifindexes: set[int]) -> None:
         """These are no mesh interfaces any more."""
         self._meshes -= ifindexes
+        self._down -= ifindexes
         self._known = {place for place in self._known if place.ifindex not in ifindexes}
         self._own = {place for place in self._own if place.ifindex not in ifindexes}

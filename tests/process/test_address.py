@@ -11,7 +11,7 @@ from meshwatch.cli.address import prefix
 from meshwatch.eui64 import derived
 from meshwatch.model import AddressProof
 from meshwatch.observations import AddressSeen
-from tests.process.test_echoes import Watch, is_echo, watching
+from tests.process.test_wires import Watch, is_echo, watching
 from tests.process.wired import IFINDEX, OURS, PEER, ROOT, in_namespace, neighbor
 
 ADDRESS = (sys.executable, "-m", "meshwatch.cli", "address")

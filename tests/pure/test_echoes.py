@@ -15,6 +15,7 @@ from meshwatch.observations import (
     AddressFailed,
     AddressSeen,
     AddressWanted,
+    LinkSeen,
     Observation,
     OwnAddresses,
     Question,
@@ -242,6 +243,27 @@ def test_one_that_is_known_is_asked_again_when_it_failed() -> None:
     talk.want(A)
     talk.at(0)
     assert [echo.destination for echo in talk.requests()] == [ALL_NODES, LOCAL_A]
+
+
+def test_one_that_the_table_wants_to_know_again_is_asked_again() -> None:
+    talk = Talk(OWN_LOCAL, OWN)
+    talk.tell(seen(LOCAL_A), seen(LL_A))
+    talk.want(A)
+    talk.at(0)
+    assert [echo.destination for echo in talk.requests()] == [ALL_NODES, LOCAL_A]
+
+
+def test_without_a_link_everything_is_forgotten() -> None:
+    talk = Talk(OWN_LOCAL, OWN)
+    talk.tell(seen(LOCAL_A), seen(LL_A))
+    talk.want(B)
+    talk.tell(LinkSeen(MESH0, "mesh0", up=True, running=True))
+    assert talk.deadline_ms() == 0
+    talk.tell(LinkSeen(MESH0, "mesh0", up=True, running=False))
+    assert talk.deadline_ms() is None
+    talk.tell(seen(LL_A))
+    talk.at(0)
+    assert [echo.destination for echo in talk.requests()] == [LOCAL_A]
 
 
 def test_when_we_get_ours_everybody_met_is_asked() -> None:

@@ -16,6 +16,7 @@ from meshwatch.observations import (
     InterfaceDeleted,
     InterfaceSeen,
     InterfacesSwept,
+    LinkSeen,
     Observation,
     OwnAddresses,
     Settled,
@@ -240,6 +241,15 @@ def test_an_interface_that_goes_takes_its_entries_with_it(talk: Talk, hint: Obse
     assert talk.at(2, k.neighbor(LL_A)) == []
     talk.neighborhood.notice(MESH, 3 * MS)
     assert talk.look(41) == []
+
+
+def test_when_the_link_is_up_again_everything_is_looked_at(talk: Talk) -> None:
+    up = LinkSeen(k.MESH0, "mesh0", up=True, running=True)
+    talk.neighborhood.notice(up, 50 * MS)
+    talk.neighborhood.notice(LinkSeen(k.MESH0, "mesh0", up=True, running=False), 51 * MS)
+    assert talk.deadline_ms() is None
+    talk.neighborhood.notice(up, 52 * MS)
+    assert talk.look(52, k.neighbor(V4_A, state=k.PERMANENT)) == [seen(V4_A)]
 
 
 def test_interfaces_seen_again_and_again_are_no_reason_to_look(talk: Talk) -> None:
