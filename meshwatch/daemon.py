@@ -112,7 +112,7 @@ class Daemon:
             offset_ns = self._wall.offset_ns()
             path = Path(settings.record)
             tee = Tee(path, offset_ns, only, lambda why: self._note("recording", why))
-        letterbox = Letterbox(Claims(self._table.ifindex), self._claimed)
+        letterbox = Letterbox(Claims(self._table.ifindex, self._table.takes), self._claimed)
         try:
             letterbox.start(Path(settings.runtime_directory))
             self._sources = Sources(settings, self._hand_on, tee)

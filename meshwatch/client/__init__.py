@@ -8,6 +8,7 @@ with connect() as daemon:
             print(event.neighbor.address, "of", len(daemon.neighbors))
 """
 
+from meshwatch.client.claim import claim, claim_async
 from meshwatch.client.follow import (
     RUNTIME_DIRECTORY,
     Connection,
@@ -33,19 +34,24 @@ from meshwatch.client.mirror import (
     SourceChanged,
 )
 from meshwatch.protocol import (
+    Address,
+    Claim,
     Evidence,
     Interface,
     Neighbor,
     ProtocolError,
     Readings,
+    Service,
     Source,
     Version,
 )
 
 __all__ = [
     "RUNTIME_DIRECTORY",
+    "Address",
     "Came",
     "Changed",
+    "Claim",
     "Connection",
     "DaemonAbsent",
     "Disconnected",
@@ -64,9 +70,12 @@ __all__ = [
     "Readings",
     "Removed",
     "Resynchronised",
+    "Service",
     "Source",
     "SourceChanged",
     "Version",
+    "claim",
+    "claim_async",
     "connect",
     "follow",
     "look",

@@ -27,12 +27,13 @@ from meshwatch import (
     runner,
     table,
 )
+from meshwatch.claimed import MOST_CLAIMS, MOST_OF_ONE_USER
 from meshwatch.claims import BURST, NOBODY, PERIOD_NS, Claims
 from meshwatch.cli import view
 from meshwatch.cli.exits import Exit
-from meshwatch.observations import Poked
+from meshwatch.observations import ClaimMade, Poked
 from meshwatch.poking import DISCARD_PORT
-from meshwatch.protocol.claims import MAX_CLAIM
+from meshwatch.protocol.claims import MAX_CLAIM, MAX_LIFETIME_S, Claim, Service
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "man").glob("*.scd"))
@@ -89,11 +90,21 @@ def test_options_of_the_agent() -> None:
 
 
 def test_claims() -> None:
-    """The example is taken as what it is, and the bounds are those of the code."""
+    """The examples are taken as what they are, and the bounds are those of the code."""
     text = section(page("meshwatchd.8"), "CLAIMS")
-    (example,) = re.findall(r"^\{.+\}$", text, flags=re.MULTILINE)
+    examples = re.findall(r"^\{.+\}$", text, flags=re.MULTILINE)
     claims = Claims({"mesh0": 3}.get)
-    assert claims.receive(example.encode(), NOBODY, 0) == Poked(3, "02:00:00:00:00:01")
+    poked, claimed = [claims.receive(example.encode(), NOBODY, 0) for example in examples]
+    assert poked == Poked(3, "02:00:00:00:00:01")
+    assert isinstance(claimed, ClaimMade)
+    keys = set(Claim.__struct_fields__ + Service.__struct_fields__)
+    assert keys <= set(re.findall(r"\*(\w+)\*", text))
+    bounds = [int(number) for number in re.findall(r"\d+", text.partition("All else")[2])]
+    for number in (63, 253, 255, 128, 16):
+        assert number in bounds
+    assert f"at most {MAX_LIFETIME_S}," in text
+    assert (MOST_CLAIMS, MOST_OF_ONE_USER) == (8, 4)
+    assert "eight claims are kept, four of one user" in text
     assert f"at most {MAX_CLAIM} bytes" in " ".join(text.split())
     rate = f"more than {10**9 // PERIOD_NS} a second ({BURST} at once)"
     assert rate in " ".join(text.split())
