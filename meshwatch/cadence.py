@@ -24,6 +24,7 @@ _LEAST_TU, _MOST_TU = 10, 10_000  # what cfg80211 admits: net/wireless/nl80211.c
 _USUAL_TU = (1000, 500, 400, 300, 250, 200, 100)  # descending
 _FITS_NEEDED, _MISFIT = 12, 4
 _TOLERANCE_NS = 12_000_000  # beacons are late, and the kernel counts in jiffies
+_SPAN_NS = 2 * _TOLERANCE_NS
 _COUNTED = 2  # mac80211 counts some beacons twice: those that also update the peering
 # At a look a new beacon is due already, and one may be lost.
 _USUAL_NS = tuple((place, tu * TU_NS, tu * TU_NS * 9 // 4) for place, tu in enumerate(_USUAL_TU))
@@ -89,10 +90,10 @@ class Cadence:
         if self._fits is None:
             self._fits = [0] * len(_USUAL_TU)
             return
-        fits = self._fits
+        fits, near_ns = self._fits, distance_ns + _TOLERANCE_NS
         for place, interval_ns, longest_ns in _USUAL_NS:
             if (
-                (distance_ns + _TOLERANCE_NS) % interval_ns <= 2 * _TOLERANCE_NS
+                near_ns % interval_ns <= _SPAN_NS
                 and silence_ns <= longest_ns
                 and came <= _COUNTED * (distance_ns // interval_ns + 2)
             ):

@@ -179,6 +179,8 @@ class Table:
         """Do what is due at ``now``."""
         now = self._now = max(now, self._now)
         changes: Changes = []
+        if not self._agenda or self._agenda[0][0] > now:  # places may be too early, never too late
+            return changes
         while (due := self.deadline()) is not None and due <= now:
             _, ifindex, address = heappop(self._agenda)
             port = self._ports[ifindex]
