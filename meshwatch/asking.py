@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
-import msgspec
-
 from meshwatch import names
 from meshwatch.account import Account
 from meshwatch.client import Neighbor, NeighborKey
@@ -218,31 +216,36 @@ class Asking:
 def claim(learned: Learned) -> bytes:
     """The datagram that tells the daemon; with as many services as fit into one."""
     neighbor, facts = learned
-    services = list(facts.services)
+    services = [
+        claims.Service(
+            type=each.type,
+            instance=each.instance,
+            host=each.host,
+            port=each.port,
+            txt=dict(each.txt),
+        )
+        for each in facts.services
+    ]
     while True:
-        told = {
-            "class": "claim",
-            "interface": neighbor.interface,
-            "address": neighbor.address,
-            "claimant": CLAIMANT,
-            "name": facts.name,
-            "nick": facts.nick,
-            "jid": facts.jid,
-            "fingerprint": facts.fingerprint,
-            "verified": False,
-            "services": [_service(service) for service in services],
-            "lifetime_s": LIFETIME_S,
-        }
-        datagram = msgspec.json.encode({key: it for key, it in told.items() if it is not None})
+        datagram = claims.encode(
+            claims.Claim(
+                interface=neighbor.interface,
+                address=neighbor.address,
+                claimant=CLAIMANT,
+                name=facts.name,
+                nick=facts.nick,
+                jid=facts.jid,
+                fingerprint=facts.fingerprint,
+                services=tuple(services),
+                lifetime_s=LIFETIME_S,
+            )
+        )
         if len(datagram) <= claims.MAX_CLAIM:
             return datagram
-        last = services.pop()
-        if last.txt:
-            services.append(msgspec.structs.replace(last, txt=last.txt[:-1]))
-
-
-def _service(service: names.Service) -> dict[str, object]:
-    return msgspec.structs.asdict(service) | {"txt": dict(service.txt)}
+        if services[-1].txt:
+            services[-1].txt.popitem()
+        else:
+            services.pop()
 
 
 def addresses(neighbor: Neighbor) -> list[str]:

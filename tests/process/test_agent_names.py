@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from meshwatch.model import Presence
+from meshwatch.observations import ClaimMade
 from tests.process.agents import agent, daemon, play
-from tests.process.air import NEIGHBOR, Air
+from tests.process.air import IFINDEX, NEIGHBOR, Air
 from tests.process.responders import Offer, avahi, zeroconf
 
 NAMES = ("--no-poke", "--no-hooks")
@@ -37,7 +38,6 @@ WHAT_ANA_SAYS = {
     "nick": "Ana",
     "jid": "ana@ana.example",
     "fingerprint": FINGERPRINT,
-    "verified": False,
     "services": [
         {
             "type": "_presence._tcp",
@@ -67,7 +67,7 @@ class Letters:
     async def next(self) -> dict[str, Any]:
         data = await asyncio.get_running_loop().sock_recv(self._box, 4097)
         claim: dict[str, Any] = json.loads(data)
-        claim["services"].sort(key=lambda service: str(service["type"]))
+        claim.setdefault("services", []).sort(key=lambda service: str(service["type"]))
         return claim
 
     async def full(self, claim: dict[str, Any]) -> None:
@@ -112,6 +112,42 @@ def test_a_neighbor_that_arrives_is_asked_and_what_it_says_is_claimed(
     play(scene)
 
 
+def test_the_daemon_takes_what_is_claimed(tmp_path: Path) -> None:
+    async def scene(air: Air) -> None:
+        async with (
+            zeroconf(air, "ana", AT_THE_NEIGHBOR, PRESENCE),
+            daemon(tmp_path) as serving,
+            agent(tmp_path, air, *NAMES) as running,
+        ):
+            await running.says("following meshwatchd")
+            serving.tell(Presence.PRESENT)
+            (claim,) = await serving.claims(1)
+            assert isinstance(claim, ClaimMade)
+            assert (claim.ifindex, claim.address) == (IFINDEX, NEIGHBOR)
+            assert (claim.claimant, claim.name, claim.nick) == ("names", "ana.local", "Ana")
+            assert serving.taken.dropped == {}
+
+    play(scene)
+
+
+def test_another_daemon_is_told_what_the_one_before_knew(tmp_path: Path) -> None:
+    """The neighbor is asked again, though its presence is no news."""
+
+    async def scene(air: Air) -> None:
+        async with (
+            zeroconf(air, "ana", AT_THE_NEIGHBOR, PRESENCE),
+            agent(tmp_path, air, *NAMES) as running,
+        ):
+            for _ in range(2):
+                async with daemon(tmp_path) as serving:
+                    serving.tell(Presence.PRESENT)
+                    await running.says("following meshwatchd")
+                    assert isinstance(*await serving.claims(1), ClaimMade)
+                await running.says("lost meshwatchd")
+
+    play(scene)
+
+
 def test_other_services_are_asked_for(tmp_path: Path) -> None:
     async def scene(air: Air) -> None:
         async with (
@@ -124,7 +160,7 @@ def test_other_services_are_asked_for(tmp_path: Path) -> None:
             serving.tell(Presence.PRESENT)
             claim = await box.next()
             printer = {"type": "_ipp._tcp", "instance": "Paper", "host": "ben.local"}
-            assert claim["services"] == [printer | {"port": 631, "txt": {}}]
+            assert claim["services"] == [printer | {"port": 631}]
             assert claim["name"] == "ben.local"
 
     play(scene)

@@ -25,10 +25,9 @@ from meshwatch.asking import (
 from meshwatch.client import Neighbor, Readings
 from meshwatch.model import Presence, Proximity
 from meshwatch.names import Facts, Service
-from meshwatch.protocol import Address
-from meshwatch.protocol.claims import MAX_CLAIM
+from meshwatch.protocol import Address, claims
 from meshwatch.services import SERVICES
-from tests.pure.test_names import ANA, AVAHI
+from tests.pure.test_names import ANA, AVAHI, damaged
 
 MS = 10**6
 S = 10**9
@@ -291,15 +290,13 @@ def test_claim() -> None:
         "nick": "Ana",
         "jid": "ana@ana.example",
         "fingerprint": "sha256:" + "ab" * 32,
-        "verified": False,
         "lifetime_s": 3600,
     }
 
 
 def test_what_is_unknown_is_not_claimed() -> None:
     assert json.loads(claim(Learned(neighbor(), Facts(name="ana.local")))).keys() == {
-        *("class", "interface", "address", "claimant", "name", "verified", "services"),
-        "lifetime_s",
+        *("class", "interface", "address", "claimant", "name", "lifetime_s"),
     }
 
 
@@ -307,6 +304,14 @@ def test_a_claim_fits_into_a_datagram() -> None:
     txt = tuple((f"key{number}", "v" * 250) for number in range(16))
     services = tuple(Service("_ipp._tcp", f"{n}", "ana.local", 631, txt) for n in range(16))
     datagram = claim(Learned(neighbor(), Facts(name="ana.local", services=services)))
-    assert MAX_CLAIM - 300 < len(datagram) <= MAX_CLAIM
+    assert claims.MAX_CLAIM - 300 < len(datagram) <= claims.MAX_CLAIM
     (service,) = json.loads(datagram)["services"]
     assert 10 < len(service["txt"]) < 16
+    assert isinstance(claims.decode(datagram), claims.Claim)
+
+
+@given(damaged())
+def test_whatever_was_answered_the_claim_is_one_that_the_daemon_takes(datagram: bytes) -> None:
+    if (records := names.read(datagram)) is not None:
+        said = claims.decode(claim(Learned(neighbor(), names.facts(records, SERVICES, IP))))
+        assert isinstance(said, claims.Claim)
