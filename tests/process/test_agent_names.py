@@ -142,7 +142,8 @@ def test_another_daemon_is_told_what_the_one_before_knew(tmp_path: Path) -> None
                 async with daemon(tmp_path) as serving:
                     serving.tell(Presence.PRESENT)
                     await running.says("following meshwatchd")
-                    assert isinstance(*await serving.claims(1), ClaimMade)
+                    (claim,) = await serving.claims(1)
+                    assert isinstance(claim, ClaimMade)
                 await running.says("lost meshwatchd")
 
     play(scene)
