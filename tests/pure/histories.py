@@ -8,12 +8,16 @@ from typing import NamedTuple
 from hypothesis import strategies as st
 
 from meshwatch.model import (
+    AddressProof,
     Change,
     InterfaceType,
     Plink,
 )
 from meshwatch.observations import (
+    AddressFailed,
+    AddressSeen,
     CandidateSeen,
+    ClaimMade,
     Deaf,
     InterfaceDeleted,
     InterfaceSeen,
@@ -81,15 +85,32 @@ NL80211 = st.one_of(
     st.builds(SourceState, st.just("nl80211"), FAILURE),
     st.just(Settled("nl80211")),
 )
+IPS = ("fe80::1", "fe80::2", "fd00::1", "10.0.0.1", "2001:db8::1")
+FOUND = st.builds(
+    AddressSeen, IFINDEX, ADDRESS, st.sampled_from(IPS), st.sampled_from(AddressProof)
+)
+LOST = st.builds(AddressFailed, IFINDEX, st.sampled_from(IPS))
 RTNETLINK = st.one_of(
     *[LINKS] * 4,
+    *[FOUND] * 3,
+    LOST,
     st.builds(SourceState, st.just("rtnetlink"), FAILURE),
     st.just(Settled("rtnetlink")),
 )
 THIRD = st.builds(SourceState, st.just("third"), FAILURE) | st.builds(
     Deaf, st.just("third"), st.just(0)
 )
-HEARD = st.one_of(*[STATIONS] * 6, CANDIDATES, NL80211, RTNETLINK, REMOVALS)
+CLAIMED = st.builds(
+    ClaimMade,
+    ifindex=IFINDEX,
+    address=ADDRESS,
+    claimant=st.sampled_from("ab"),
+    uid=st.integers(0, 1),
+    name=st.sampled_from([None, "ana", "ben"]),
+    verified=st.booleans(),
+    lifetime_ns=st.sampled_from([0, SECOND, 3 * SECOND, 60 * SECOND]),
+)
+HEARD = st.one_of(*[STATIONS] * 6, CANDIDATES, NL80211, RTNETLINK, CLAIMED, REMOVALS)
 
 
 class Step(NamedTuple):
