@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from tools.record.daemons import Daemons
 from tools.record.expect import RECORDINGS
 from tools.record.judge import judge
 from tools.record.scenes import SCENES
@@ -55,22 +56,25 @@ def record(kernel: str, names: Sequence[str], output: Path | None, keep: Path | 
     radios = max(SCENES[name].laptops for name in names)
     memory_mib = MEMORY_MIB if radios <= FEW else CROWD_MEMORY_MIB
     wrong = 0
-    with Machine(kernel=kernel, radios=radios, memory_mib=memory_mib) as machine:
+    machine = Machine(kernel=kernel, radios=radios, memory_mib=memory_mib)
+    with machine, Daemons(machine) as daemons:
         for name in names:
             try:
-                wrong += not play(machine, name, output, keep)
+                wrong += not play(machine, daemons, name, output, keep)
             except (MachineError, JobTimeout) as error:
                 wrong += 1
                 print(f"record: {name}-{kernel}: {error}", file=sys.stderr, flush=True)
     return wrong
 
 
-def play(machine: Machine, name: str, output: Path | None, keep: Path | None) -> bool:
+def play(
+    machine: Machine, daemons: Daemons, name: str, output: Path | None, keep: Path | None
+) -> bool:
     """Play one scene and keep what it leaves; whether the air belies nothing of it."""
     began = time.monotonic()
     scene = SCENES[name]
     title = name if name == "demo" else f"{name}-{machine.kernel}"
-    with Stage(machine, title, scene.laptops, scene.beacon_interval_tu) as stage:
+    with Stage(machine, daemons, title, scene.laptops, scene.beacon_interval_tu) as stage:
         scene.play(stage)
         stage.pause(scene.end_s)
     data = stage.recording.read_bytes()

@@ -15,15 +15,14 @@ from meshwatch.pcap import MalformedCapture
 from meshwatch.recording import open_recording
 from meshwatch.replay import Player, conversations
 from meshwatch.table import Table
+from tools.record.daemons import Daemon, Daemons
 from tools.record.witness import BLOCKED, CLOCK, REACH, Witness
 from tools.vm import deeds
 from tools.vm.air import Air
-from tools.vm.machine import REPOSITORY, JobTimeout, Machine, MachineError, Process
+from tools.vm.machine import JobTimeout, Machine, MachineError, Process
 from tools.vm.supplicant import Supplicant
 
-PYTHON = REPOSITORY / ".venv/bin/python"
-# pyroute2's import alone takes some 8 s on an emulated machine.
-START_S = 180.0
+START_S = 60.0
 COMMAND_S = 120.0
 SCENE_S = 120.0
 LOOK_INTERVAL_S = 0.1
@@ -41,18 +40,24 @@ class Stage:
     """
 
     def __init__(
-        self, machine: Machine, name: str, laptops: int, beacon_interval_tu: int = 1000
+        self,
+        machine: Machine,
+        daemons: Daemons,
+        name: str,
+        laptops: int,
+        beacon_interval_tu: int = 1000,
     ) -> None:
         self.recording = machine.output / f"{name}.pcapng"
         self.story: list[str] = []
         self.witness = Witness(machine, name)
         self._machine = machine
+        self._daemons = daemons
         self._name = name
         self._laptops = range(1, laptops)
         self._interval_tu = beacon_interval_tu
         self.interval_s = beacon_interval_tu * TU_MS / 1000
         self._addresses: list[str] = []
-        self._daemon: Process | None = None
+        self._daemon: Daemon | None = None
         self._traffic: Process | None = None
         self._air: Air | None = None
         self._helpers = ExitStack()
@@ -74,11 +79,7 @@ class Stage:
     def __exit__(self, *_error: object) -> None:
         if self._daemon is not None:
             self._daemon.kill()
-            try:
-                self._daemon.wait(COMMAND_S)
-            except JobTimeout:
-                said = self._daemon.output
-                raise MachineError(f"meshwatchd does not end; it said:\n{said}") from None
+            self._daemon.wait(COMMAND_S)
         self._helpers.close()
         if self._traffic is not None:
             self._traffic.kill(signal.SIGKILL)
@@ -94,11 +95,14 @@ class Stage:
         """Start the recording daemon, and wait until it knows everything."""
         runtime_directory = f"/run/meshwatch-{self._name}"
         self._sh(f"mkdir -p {runtime_directory}")
-        self._daemon = self._machine.spawn(
-            [str(PYTHON), "-m", "meshwatch.daemon", "--bus", "none", "--runtime-directory",
-             runtime_directory, "--record", str(self.recording)],
-            log=f"{self._name}.log",
-        )  # fmt: skip
+        self._daemon = self._daemons.start(
+            self._name,
+            [
+                "--bus=none",
+                f"--runtime-directory={runtime_directory}",
+                f"--record={self.recording}",
+            ],
+        )
         self.witness.follow(runtime_directory)
         self._until(lambda: self.recording.exists() and self._table().ready, START_S)
         self._note("watching")
