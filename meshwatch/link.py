@@ -259,8 +259,9 @@ class Link:
 
     def _probing_limit_ns(self) -> int:
         """Where nobody is known to answer probes, only what is unusual is worth one."""
-        good = self._probing is Probing.GOOD
-        return self.patience.late_ns if good else self.patience.quiet_ns
+        if self._probing is Probing.GOOD:
+            return self.patience.late_ns
+        return max(self.patience.late_ns, self.patience.quiet_ns)
 
     def _next_limit_ns(self, now: int, means: Means, heard_ns: int) -> int:
         """At which silence a look would decide something next."""
@@ -332,8 +333,10 @@ class Link:
             return True
         if self._refused() and silence_ns >= self.patience.late_ns:
             return True
-        poked = self._pokes >= UNANSWERED and self._saw_effect()
-        return poked and silence_ns >= self._poked_limit_ns()
+        return self._poked_in_vain() and silence_ns >= self._poked_limit_ns()
+
+    def _poked_in_vain(self) -> bool:
+        return self._pokes >= UNANSWERED and self._saw_effect()
 
     def _saw_effect(self) -> bool:
         """A look came so late that the last poke, had it drawn something, would have shown."""
@@ -349,7 +352,7 @@ class Link:
         return self.patience.departed_ns
 
     def _poked_limit_ns(self) -> int:
-        return POKED_MISSED * self.patience.cadence.ns
+        return max(POKED_MISSED * self.patience.cadence.ns, self.patience.late_ns)
 
     def _judge(self, plink: Plink | None, working: bool, now: int, proof: Proof) -> None:
         ids = self._link_ids()
@@ -389,8 +392,9 @@ class Link:
         if life_ns < last_ns:
             return
         self.reach.live(life_ns, last_ns, known_until_ns, self.patience.cadence.ns, hearing)
-        if self._asked_probe_ns > last_ns:
-            self.patience.probed(hearing.between(last_ns, life_ns), self._refused())
+        if self._asked_probe_ns > last_ns or self._pokes:
+            refused = self._refused() or self._poked_in_vain()
+            self.patience.asked(hearing.between(last_ns, life_ns), refused)
         self.life_ns = life_ns
         self.silence_ns = self._unanswered = self._pokes = 0
         self.patience.returned()

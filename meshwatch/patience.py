@@ -92,8 +92,9 @@ class Patience:
             self._loss.heard_after(missed)
             self._note(missed)
 
-    def probed(self, silence_ns: int, unanswered: bool) -> None:
-        """Such a silence with probes in it ended; ``unanswered``: a verdict rested on them."""
+    def asked(self, silence_ns: int, unanswered: bool) -> None:
+        """Such a silence ended in which it was probed or poked; ``unanswered``: as often in vain
+        as makes a verdict."""
         if self.missed(silence_ns) < self._most_missed:  # else it was away
             self._doubt.ended(unanswered)
             if unanswered:
@@ -104,10 +105,10 @@ class Patience:
         self._due = 0
         loss, interval_ns = self._loss, self.cadence.ns
         late = loss.unusual(LATE_PER_NS * interval_ns)
-        if self._doubt.share:  # that long a silence, and then no answer
-            late = max(late, loss.unusual(REFUSED_PER_NS * interval_ns / self._doubt.share))
         departed = max(DEPARTED_LEAST, loss.unusual(DEPARTED_PER_NS * interval_ns))
         quiet = max(QUIET_LEAST, late, loss.unusual(QUIET_PER_BEACON))
+        if self._doubt.share:  # that long a silence, and then no answer
+            late = max(late, loss.unusual(REFUSED_PER_NS * interval_ns / self._doubt.share))
         self.late_ns, self.quiet_ns, self.departed_ns = (
             min(missed, self._most_missed) * interval_ns + interval_ns // 4
             for missed in (late, min(quiet, departed - 1), departed)

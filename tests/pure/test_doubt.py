@@ -39,22 +39,22 @@ def test_the_share_of_mistakes_is_as_of_late() -> None:
 def test_probes_that_failed_with_the_beacons_wait_for_a_longer_silence() -> None:
     patience = bursty()
     late_ns = patience.late_ns
-    patience.probed(5 * B_NS, unanswered=False)
+    patience.asked(5 * B_NS, unanswered=False)
     assert patience.late_ns == late_ns
-    patience.probed(5 * B_NS, unanswered=True)
+    patience.asked(5 * B_NS, unanswered=True)
     once_ns = patience.late_ns
     assert once_ns > late_ns + 2 * B_NS
     for _ in range(20):
-        patience.probed(5 * B_NS, unanswered=True)
+        patience.asked(5 * B_NS, unanswered=True)
     assert once_ns < patience.late_ns <= (MOST_MISSED + 1) * B_NS
 
 
 def test_answers_win_the_trust_back() -> None:
     patience = bursty()
-    patience.probed(5 * B_NS, unanswered=True)
+    patience.asked(5 * B_NS, unanswered=True)
     doubted_ns = patience.late_ns
     for _ in range(100):
-        patience.probed(5 * B_NS, unanswered=False)
+        patience.asked(5 * B_NS, unanswered=False)
     patience.learn()
     assert patience.late_ns < doubted_ns
 
@@ -62,7 +62,7 @@ def test_answers_win_the_trust_back() -> None:
 def test_a_link_that_loses_nothing_any_more_is_not_doubted() -> None:
     patience = bursty()
     for _ in range(20):
-        patience.probed(5 * B_NS, unanswered=True)
+        patience.asked(5 * B_NS, unanswered=True)
     for _ in range(20_000):
         patience.beacon_after(B_NS)
     assert patience.late_ns == B_NS + B_NS // 4
@@ -71,5 +71,5 @@ def test_a_link_that_loses_nothing_any_more_is_not_doubted() -> None:
 def test_who_was_away_was_no_mistake() -> None:
     patience = bursty()
     late_ns = patience.late_ns
-    patience.probed(100 * B_NS, unanswered=True)
+    patience.asked(100 * B_NS, unanswered=True)
     assert patience.late_ns == late_ns
