@@ -26,6 +26,7 @@ from meshwatch.observations import (
     AddressWanted,
     Observation,
     OwnAddresses,
+    Settled,
     SourceState,
     Wire,
 )
@@ -35,7 +36,7 @@ from meshwatch.replay import NETLINK_ROUTE, Player
 from meshwatch.table import Table
 from meshwatch.tee import Tee
 from meshwatch.wires import Wires
-from tests.process.wired import IFINDEX, MESH0, OURS, PEER, here, in_namespace, neighbor
+from tests.process.wired import IFINDEX, MESH0, OURS, PEER, batch, here, in_namespace, neighbor
 
 DEADLINE_S = 10.0
 WIRE = Wire(IFINDEX, "mesh0", OURS)
@@ -52,9 +53,9 @@ class Watch:
         self.wires = Wires(self._observed, self._say, tee)
         self._addresses = Pump(Neighborhood(), self._observed, tee)
 
-    async def begin(self) -> None:
+    async def begin(self, receive_buffer_bytes: int) -> None:
         """Open everything."""
-        channels = await kernel.open_neighborhood()
+        channels = await kernel.open_neighborhood(receive_buffer_bytes)
         self._addresses.open([channels.requests, channels.events], channels.requests)
         self._addresses.notice([MESH0], time.monotonic_ns())
         self.wires.notice([MESH0], time.monotonic_ns())
@@ -98,13 +99,15 @@ class Watch:
 
 
 def watching(
-    scenario: Callable[[Watch], Coroutine[None, None, None]], tee: Tee | None = None
+    scenario: Callable[[Watch], Coroutine[None, None, None]],
+    tee: Tee | None = None,
+    receive_buffer_bytes: int = kernel.RECEIVE_BUFFER_BYTES,
 ) -> None:
     """Run a scenario with all that is open."""
 
     async def run() -> None:
         watch = Watch(tee)
-        await watch.begin()
+        await watch.begin(receive_buffer_bytes)
         try:
             await scenario(watch)
         finally:
@@ -269,6 +272,22 @@ def test_what_the_kernel_knew_before() -> None:
             assert not ips & {"10.0.0.10", "10.0.0.11"}
 
         watching(scenario)
+
+
+@in_namespace
+def test_after_an_overrun_everything_is_known() -> None:
+    """The smallest buffer there is holds a few events of five hundred."""
+    ips = [f"10.0.{i}.{j}" for i in (1, 2) for j in range(1, 251)]
+    with neighbor() as there:
+        there.up()
+
+        async def scenario(watch: Watch) -> None:
+            await watch.until_told(Settled("addresses"))
+            entry = f"lladdr {PEER} dev mesh0 nud permanent"
+            batch(*(f"neighbor add {ip} {entry}" for ip in ips))
+            await watch.until_told(*(seen(ip, AddressProof.KERNEL) for ip in ips))
+
+        watching(scenario, receive_buffer_bytes=0)
 
 
 # ---- the socket ---------------------------------------------------------------------------------

@@ -111,6 +111,12 @@ def here(*words: str) -> None:
     subprocess.run(["ip", *words], check=True, timeout=10)
 
 
+def batch(*commands: str) -> None:
+    """Many commands of ip(8) on this side."""
+    lines = "\n".join(commands)
+    subprocess.run(["ip", "-batch", "-"], input=lines, text=True, check=True, timeout=10)
+
+
 def sysctl(name: str, value: str) -> None:
     """A setting of this namespace."""
     subprocess.run(_sysctl_command(name, value), check=True, timeout=10)
