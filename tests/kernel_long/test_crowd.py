@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.kernel.conftest import BARE, TAP
 from tests.kernel.lab import Daemon, Lab, address, until
 from tests.kernel.told import Told, told
+from tests.kernel_long.conftest import Daemons
 from tools.vm import deeds
 from tools.vm.machine import Machine
 
@@ -20,7 +20,6 @@ RADIOS = 40
 EVERYBODY = range(1, RADIOS)
 JOIN_S = 400.0
 SOON_S = 60.0
-Daemons = dict[str, Daemon]
 
 
 @pytest.fixture(scope="module")
@@ -35,20 +34,6 @@ def lab(kernel: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
             lab.sh(f"iw phy phy{i} set netns name crowd")
             crowd(lab, deeds.mesh(f"phy{i}", f"mesh{i}"))
         yield lab
-
-
-@pytest.fixture(scope="module")
-def daemons(lab: Lab) -> Iterator[Daemons]:
-    """One without any privilege, one with a tap."""
-    daemons = {}
-    for name, prefix in (("bare", BARE), ("tap", TAP)):
-        lab.sh(f"install -d -o nobody /run/meshwatch-{name}")
-        daemons[name] = Daemon(lab.machine, name, prefix=prefix)
-    for daemon in daemons.values():
-        daemon.await_ready()
-    yield daemons
-    for daemon in daemons.values():
-        assert daemon.stop() == 0
 
 
 def crowd(lab: Lab, script: str, timeout_s: float = 60.0) -> None:

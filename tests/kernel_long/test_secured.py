@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.kernel.conftest import BARE, TAP
-from tests.kernel.lab import Daemon, Lab
+from tests.kernel.lab import Lab
 from tests.kernel.told import await_presence, await_row, presence, told
+from tests.kernel_long.conftest import Daemons
 from tools.vm.machine import Machine
 from tools.vm.supplicant import Supplicant
 
@@ -18,7 +18,6 @@ RADIOS = 3
 PEERING_S = 120.0
 SOON_S = 30.0
 SILENCE_S = 60.0
-Daemons = dict[str, Daemon]
 
 
 @pytest.fixture(scope="module")
@@ -28,20 +27,6 @@ def lab(kernel: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         lab = Lab(machine)
         lab.make_meshes(RADIOS, monitors=[0])
         yield lab
-
-
-@pytest.fixture(scope="module")
-def daemons(lab: Lab) -> Iterator[Daemons]:
-    """One without any privilege, one with a tap."""
-    daemons = {}
-    for name, prefix in (("bare", BARE), ("tap", TAP)):
-        lab.sh(f"install -d -o nobody /run/meshwatch-{name}")
-        daemons[name] = Daemon(lab.machine, name, prefix=prefix)
-    for daemon in daemons.values():
-        daemon.await_ready()
-    yield daemons
-    for daemon in daemons.values():
-        assert daemon.stop() == 0
 
 
 @pytest.fixture(scope="module")
