@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address
-
 from meshwatch.account import Account
 from meshwatch.client import Neighbor, NeighborKey
+from meshwatch.eui64 import LINK_LOCAL, derived
 from meshwatch.model import Presence, Proof, Proximity
 
 MOST_POKES = 3  # for one silence
@@ -17,7 +16,6 @@ LEAST_GAP_NS, MOST_GAP_NS = 40_000_000, 250_000_000
 
 # A silence that somebody counted, and nobody asked about yet.
 _PASSIVE = frozenset({Proof.LOOK, Proof.BEACON})
-_LINK_LOCAL = 0xFE80 << 112
 
 
 class _Silence:
@@ -104,11 +102,8 @@ def gap_ns(beacon_interval_tu: int | None) -> int:
 
 
 def link_local(address: str) -> str:
-    """The IPv6 address that a station with this hardware address makes of it (RFC 4291, 2.5.6
-    and Appendix A: modified EUI-64)."""
-    octets = bytes.fromhex(address.replace(":", ""))
-    identifier = bytes((octets[0] ^ 0x02,)) + octets[1:3] + b"\xff\xfe" + octets[3:]
-    return str(IPv6Address(_LINK_LOCAL | int.from_bytes(identifier)))
+    """The IPv6 address that a station with this hardware address most likely has."""
+    return derived(LINK_LOCAL, address)
 
 
 def _unheard(neighbor: Neighbor) -> bool:
