@@ -17,8 +17,8 @@ _Facts = Iterator[tuple[str, str]]
 
 def neighbor(row: Neighbor, names: view.Names, now_unix_ms: int, *, color: bool) -> Iterator[str]:
     """The lines about a neighbor."""
-    name = names.get(row.address)
-    title = f"{name}, {row.address}" if name else row.address
+    name = view.label(row, names)
+    title = f"{name}, {row.address}" if name != row.address else row.address
     yield layout.paint(f"{title} on {text.printable(row.interface)}", "bold", color=color)
     style = view.PRESENCE_STYLES.get(row.presence, "")
     facts = (

@@ -27,4 +27,4 @@ def document(mirror: Mirror, neighbors: Iterable[Neighbor], names: Names) -> byt
 def _named(neighbor: Neighbor, names: Names) -> dict[str, Any]:
     row: dict[str, Any] = msgspec.to_builtins(neighbor)
     name = names.get(neighbor.address)
-    return row if name is None else {"name": name, **row}
+    return row if name is None else {"alias": name, **row}

@@ -36,6 +36,9 @@ _DETAILS = {
     "security": "security",
     "mesh_id": "mesh ID",
     "accepting": "accepts peers",
+    "name": "name",
+    "nick": "nick",
+    "jid": "jid",
 }
 _LEARNED = {"security", "mesh_id", "accepting"}  # with the first beacon: only another is news
 _ADDRESSES = {"next_hop", "proxy"}
@@ -129,6 +132,14 @@ def _difference(was: Neighbor, now: Neighbor, names: view.Names) -> str:
         elif before != after and not (key == "plink" and parts):
             known = names if key in _ADDRESSES else {}
             parts.append(_step(word, _value(before, known), _value(after, known)))
+    parts += _addresses(was, now)
+    if was.claims != now.claims or was.addresses != now.addresses:
+        learned = True  # what of it is worth a word has one
+    if was.disputed != now.disputed:
+        parts.append("its name is disputed" if now.disputed else "name no longer disputed")
+    if was.clash != now.clash:
+        clash = now.clash and text.CLASHES.get(now.clash, text.printable(now.clash))
+        parts.append(f"clash: {clash}" if clash else "no longer a clash")
     if was.one_sided != now.one_sided:
         side = now.one_sided and text.ONE_SIDED.get(now.one_sided, text.printable(now.one_sided))
         parts.append(f"one-sided: {side}" if side else "no longer one-sided")
@@ -138,6 +149,16 @@ def _difference(was: Neighbor, now: Neighbor, names: view.Names) -> str:
         departed = (was.presence, now.presence) in _DEPARTURES or not parts
         parts.append(_why(now.reason, now.evidence if departed else None))
     return ", ".join(parts)
+
+
+def _addresses(was: Neighbor, now: Neighbor) -> list[str]:
+    """Verified ones that are new or gone; a derived one follows from the hardware address."""
+    before, after = (
+        [text.printable(each.address) for each in row.addresses if each.proof != "derived"]
+        for row in (was, now)
+    )
+    parts = [f"address {each}" for each in after if each not in before]
+    return parts + [f"no address {each}" for each in before if each not in after]
 
 
 def _step(word: str, before: str, after: str) -> str:
@@ -167,6 +188,8 @@ def _interface_difference(was: Interface, now: Interface, names: view.Names) -> 
     ):
         if before != after:
             parts.append(_step(word, _value(before, {}), _value(after, {})))
+    if now.forged and not was.forged:
+        parts.append("another radio sends beacons with our address")
     parts += [f"gate {names.get(gate, gate)}" for gate in now.gates if gate not in was.gates]
     parts += [f"no gate {names.get(gate, gate)}" for gate in was.gates if gate not in now.gates]
     return ", ".join(parts) or _state(now)

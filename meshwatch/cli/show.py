@@ -49,6 +49,11 @@ def run(arguments: argparse.Namespace, names: view.Names) -> Exit:
     return Exit.OK if found or ours else Exit.NOBODY
 
 
+def _called(neighbor: Neighbor, names: view.Names) -> set[str]:
+    called = (names.get(neighbor.address), neighbor.name, neighbor.nick)
+    return {name.lower() for name in called if name}
+
+
 def matching(mirror: Mirror, wanted: str, names: view.Names) -> list[Neighbor]:
     """The neighbors of that address or name; if there is none, those whose address begins so."""
     neighbors = view.ordered(mirror.neighbors.values(), names)
@@ -56,7 +61,6 @@ def matching(mirror: Mirror, wanted: str, names: view.Names) -> list[Neighbor]:
     exact = [
         neighbor
         for neighbor in neighbors
-        if neighbor.address == address_of(wanted)
-        or names.get(neighbor.address, "").lower() == lowered
+        if neighbor.address == address_of(wanted) or lowered in _called(neighbor, names)
     ]
     return exact or [n for n in neighbors if lowered and n.address.startswith(lowered)]

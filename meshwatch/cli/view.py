@@ -36,8 +36,17 @@ Names = Mapping[str, str]
 
 
 def label(neighbor: Neighbor, names: Names) -> str:
-    """What people call it."""
-    return names.get(neighbor.address, neighbor.address)
+    """What people here call it, else what it is said to be called, else its address."""
+    return names.get(neighbor.address) or claimed(neighbor) or neighbor.address
+
+
+def claimed(neighbor: Neighbor) -> str | None:
+    """The claimed name; in quotes if nobody says that he verified it."""
+    if neighbor.name is None:
+        return None
+    name = text.printable(neighbor.name)
+    verified = any(each.verified and each.name == neighbor.name for each in neighbor.claims)
+    return name if verified else f'"{name}"'
 
 
 def ordered(neighbors: Iterable[Neighbor], names: Names) -> list[Neighbor]:
@@ -92,7 +101,7 @@ def neighbor_table(
     color: bool,
 ) -> list[str]:
     """A heading line and one line per neighbor, in the order given."""
-    named = any(neighbor.address in names for neighbor in neighbors)
+    named = any(label(neighbor, names) != neighbor.address for neighbor in neighbors)
     columns = [NEIGHBOR, *COLUMNS[:-1], *([ADDRESS] if named else []), COLUMNS[-1]]
     rows = []
     for neighbor in neighbors:
@@ -132,8 +141,13 @@ def direct(neighbor: Neighbor) -> bool:
 
 
 def worrying(neighbor: Neighbor) -> bool:
-    """Its presence promises more than the link may hold."""
-    return neighbor.one_sided is not None or neighbor.bouncing
+    """Its presence or its name promises more than may hold."""
+    return (
+        neighbor.one_sided is not None
+        or neighbor.bouncing
+        or neighbor.disputed
+        or neighbor.clash is not None
+    )
 
 
 def way(neighbor: Neighbor, names: Names) -> str:
@@ -170,6 +184,8 @@ def _marks(neighbor: Neighbor) -> str:
             ("G", neighbor.gate),
             ("1", neighbor.one_sided is not None),
             ("~", neighbor.bouncing),
+            ("?", neighbor.disputed),
+            ("!", neighbor.clash is not None),
         )
         if shown
     )

@@ -137,7 +137,7 @@ def test_a_document_has_one_shape(
     assert {row["address"] for row in document["neighbors"]} == set(neighbors)
     assert [row["interface"] for row in document["interfaces"]] == ["mesh0"]
     assert document["daemon"]["release"] == "0.1.0"
-    assert {row.get("name") for row in document["neighbors"] if row["address"] == ANNA} <= {"anna"}
+    assert {row.get("alias") for row in document["neighbors"] if row["address"] == ANNA} <= {"anna"}
     assert "null" not in done.stdout
 
 

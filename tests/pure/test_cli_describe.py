@@ -144,7 +144,7 @@ def test_all_that_can_be_known() -> None:
     assert told.pop("first heard")
     assert told.pop("last heard").endswith(", 0.3s ago")
     assert told == {
-        "": f"{BEN} on mesh0",
+        "": f'"ana.local", {BEN} on mesh0',
         "reason": "peer link established",
         "evidence": "three probes unanswered, silent for 1.4 s",
         "one-sided": "we lost the link, it counts as many peers as before",

@@ -14,6 +14,7 @@ from meshwatch.cli import view
 from meshwatch.cli.layout import width_of
 from meshwatch.cli.news import news
 from meshwatch.cli.picture import Picture
+from meshwatch.cli.show import matching
 from meshwatch.client import (
     Came,
     Changed,
@@ -28,6 +29,8 @@ from meshwatch.client import (
     SourceChanged,
 )
 from meshwatch.protocol import (
+    Address,
+    Claim,
     Evidence,
     Interface,
     Neighbor,
@@ -44,6 +47,10 @@ PROBED = Evidence(proof="probe", silence_ms=1400, unanswered=3)
 VERSION = Version(
     seq=1, protocol=Protocol(1, 0), release="0.1.0", boot="b", started_unix_ms=NOW - 9000
 )
+
+
+FOUND = Address(address="10.0.0.1", scope="private", proof="kernel")
+GUESS = Address(address="fe80::ff:fe00:1%mesh0", scope="link", proof="derived")
 
 
 def neighbor(last: int = 1, presence: str = "present", **changes: Any) -> Neighbor:
@@ -127,12 +134,35 @@ def test_eighty_columns_hold_what_matters() -> None:
         ({"security": "sae", "presence": "heard"}, "-"),  # so says its beacon, who knows
         ({"one_sided": "ours", "bouncing": True}, "1~"),
         ({"security": "sae", "gate": True, "one_sided": "theirs", "bouncing": True}, "SG1~"),
+        ({"disputed": True}, "?"),
+        ({"clash": "ours", "bouncing": True}, "~!"),
     ],
 )
 def test_marks(changes: dict[str, Any], marks: str) -> None:
     _, row = table(mirror([neighbor(2, **changes)]), 80)
     assert row.split()[-1] == marks
     assert width_of(row) <= 80
+
+
+def claim(name: str, *, verified: bool = False) -> Claim:
+    return Claim(claimant="names", uid=5, name=name, verified=verified, claimed_unix_ms=NOW)
+
+
+def test_a_name_of_ours_goes_before_one_that_is_said_and_that_is_in_quotes() -> None:
+    rows = [
+        neighbor(1, name="other.local", claims=(claim("other.local"),)),
+        neighbor(2, name="ben.local", claims=(claim("ben.local"),)),
+        neighbor(3, name="c.local", claims=(claim("x"), claim("c.local", verified=True))),
+        neighbor(4),
+        neighbor(5, name="\x1b[2J"),
+    ]
+    heading, *lines = table(mirror(rows))
+    assert "ADDRESS" in heading
+    assert {line.split()[0] for line in lines} == {
+        "anna", '"ben.local"', "c.local", "02:00:00:00:00:04", '"?[2J"',
+    }  # fmt: skip
+    heading, _ = table(mirror([neighbor(4)]))
+    assert "ADDRESS" not in heading
 
 
 FAR: dict[str, Any] = {
@@ -313,6 +343,25 @@ def line(event: Event, *, settled: bool = True) -> str | None:
             " bouncing, its news is held back",
         ),
         (
+            Changed(neighbor(1, name="a.local", claims=(claim("a.local"),)), neighbor(1)),
+            "* mesh0 anna: name a.local",
+        ),
+        (
+            Changed(neighbor(1, addresses=(FOUND, GUESS)), neighbor(1, addresses=(GUESS,))),
+            "* mesh0 anna: address 10.0.0.1",
+        ),
+        (
+            Changed(
+                neighbor(1, disputed=True, clash="ours"), neighbor(1, addresses=(FOUND,), nick="A")
+            ),
+            "* mesh0 anna: nick A -> -, no address 10.0.0.1, its name is disputed,"
+            " clash: its address is one of our own",
+        ),
+        (
+            Changed(neighbor(1), neighbor(1, disputed=True, clash="channels")),
+            "* mesh0 anna: name no longer disputed, no longer a clash",
+        ),
+        (
             Changed(neighbor(1), neighbor(1, one_sided="ours", bouncing=True)),
             "* mesh0 anna: no longer one-sided, no longer bouncing",
         ),
@@ -376,3 +425,12 @@ def test_the_picture_says_when_the_daemon_is_gone_and_back() -> None:
     lines = picture.lines(shown, 80, 24)
     assert lines[0].startswith("mesh0")
     assert lines[-1].endswith("meshwatchd is back")
+
+
+def test_show_finds_by_any_name() -> None:
+    of = mirror([neighbor(1), neighbor(2, name="Ben.local", nick="Ben")])
+    for wanted in ("anna", "ben.local", "BEN", BEN, BEN[:-1] + "2"):
+        (found,) = matching(of, wanted, NAMES)
+        assert (found.address == ANNA) == (wanted == "anna")
+    assert len(matching(of, "02:00", NAMES)) == 2
+    assert matching(of, "be", NAMES) == []
