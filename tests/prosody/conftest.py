@@ -22,12 +22,12 @@ class Room:
         self._stack = stack
         self._count = 0
 
-    def laptop(self, user: str, **words: Any) -> Laptop:
+    def laptop(self, user: str, address: str | None = None, **words: Any) -> Laptop:
         """One more, in range of all others; its meshwatchd knows nobody yet."""
         self._count += 1
         home = self._directory / f"{self._count}-{user}"
         home.mkdir()
-        station = self._air.join(self._count)
+        station = self._air.join(self._count, address)
         return self._stack.enter_context(Laptop(station, home, user, **words))
 
     def friends(self, **words: Any) -> tuple[Laptop, Laptop]:

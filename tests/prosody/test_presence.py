@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tests.prosody.conftest import Room
-from tools.lab.laptop import Laptop, meet, part
+from tools.lab.laptop import Laptop, befriend, meet, part
+from tools.lab.replaying import PART, PART_OURS, PART_THEIRS, Replaying
 
 
 def test_departure_shows_contacts_offline_and_return_online(room: Room) -> None:
@@ -56,6 +57,36 @@ def test_strangers_appear_in_a_roster_group_and_leave_it(room: Room) -> None:
     ronaldo.person.wait(lambda e: e["event"] == "roster" and ana.jid not in e["contacts"])
     ronaldo.log_out()
     assert list(ronaldo.person.events[0]["contacts"]) == []
+
+
+def test_a_reloaded_module_goes_on_where_it_was(room: Room) -> None:
+    ronaldo, ana = room.friends()
+    stream = ronaldo.control("shell", "s2s", "show")
+    assert "error" not in ronaldo.control("shell", "module", "reload", "meshwatch").lower()
+    ronaldo.person.say(ana.jid, "still here")
+    ana.person.reads("still here")
+    assert ronaldo.control("shell", "s2s", "show") == stream
+    part(ronaldo, ana)
+    ronaldo.person.sees(ana.jid, "unavailable", seconds=5)
+    meet(ronaldo, ana)
+    ronaldo.person.sees(ana.jid, "available", seconds=5)
+
+
+def test_a_real_daemon_tells_departure_and_return(room: Room) -> None:
+    server = f'meshwatch_servers = {{ ["{PART_THEIRS}"] = "ana.laptop.example" }}'
+    ronaldo = room.laptop("ronaldo", PART_OURS, more=server)
+    ana = room.laptop("ana", PART_THEIRS)
+    meet(ronaldo, ana)
+    befriend(ronaldo, ana)
+    ronaldo.told.stop()
+    with Replaying(ronaldo, PART) as daemon:
+        daemon.told(PART_THEIRS, "heard")
+        ronaldo.person.sees(ana.jid, "unavailable", seconds=5)
+        ana.loses(ronaldo)
+        ronaldo.person.say(ana.jid, "see you soon")
+        daemon.told(PART_THEIRS, "present")
+        ana.meets(ronaldo)
+        ana.person.reads("see you soon", seconds=5)
 
 
 def after_ready(laptop: Laptop) -> list[dict[str, object]]:

@@ -10,6 +10,7 @@ import itertools
 import os
 import subprocess
 from contextlib import ExitStack
+from ipaddress import IPv6Address
 from types import TracebackType
 from typing import Self
 
@@ -22,6 +23,13 @@ def _run(*words: str) -> None:
 
 def _ip(*words: str) -> None:
     _run("ip", *words)
+
+
+def link_local(address: str) -> str:
+    """The link-local address that the kernel makes of a hardware address (RFC 4291 appendix A)."""
+    octets = bytes.fromhex(address.replace(":", ""))
+    middle = bytes((octets[0] ^ 2, *octets[1:3], 0xFF, 0xFE, *octets[3:]))
+    return str(IPv6Address(bytes.fromhex("fe80") + bytes(6) + middle))
 
 
 class Air:
@@ -50,9 +58,9 @@ class Air:
         self._cleanup.callback(_ip, "netns", "del", name)
         _ip("-n", name, "link", "set", "lo", "up")
 
-    def join(self, number: int) -> Station:
+    def join(self, number: int, address: str | None = None) -> Station:
         """A machine with mesh0, in range of all others."""
-        station = Station(self.name, number)
+        station = Station(self.name, number, address or f"02:0a:0b:00:00:{number:02x}")
         self._namespace(station.namespace)
         # Duplicate address detection would keep the addresses tentative for more than a second.
         subprocess.run(
@@ -70,12 +78,12 @@ class Air:
 class Station:
     """One machine on the air."""
 
-    def __init__(self, air: str, number: int) -> None:
+    def __init__(self, air: str, number: int, address: str) -> None:
         self.air = air
         self.namespace = f"{air}-{number}"
         self.port = f"port{number}"
-        self.address = f"02:0a:0b:00:00:{number:02x}"
-        self.link_local = f"fe80::a:bff:fe00:{number:x}"
+        self.address = address
+        self.link_local = link_local(address)
 
     def inside(self, *command: str) -> tuple[str, ...]:
         """The command, to be run on this machine."""

@@ -44,6 +44,7 @@ allow_unencrypted_plain_auth = true
 s2s_secure_auth = {secure}
 meshwatch_socket = "{home}/run/news.sock"
 meshwatch_domains = {{ "{suffix}" }}
+unbound = {{ resolvconf = "{home}/resolv.conf"; hoststxt = "{home}/hosts" }}
 {more}
 log = {{ debug = "{home}/prosody.log" }}
 VirtualHost "{domain}"
@@ -178,6 +179,8 @@ class Laptop:
 
     def __enter__(self) -> Self:
         (self.home / "data").mkdir()
+        for name in ("resolv.conf", "hosts"):
+            (self.home / name).touch()
         self.make_certificate()
         self.told.__enter__()
         self.control("register", self.user, self.domain, PASSWORD)

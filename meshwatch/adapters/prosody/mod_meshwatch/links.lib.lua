@@ -131,11 +131,10 @@ local function sessions_with(domain)
 end
 
 -- A neighbor that served this domain has left. If another one does, streams to it stay.
-function links.part(domain, neighbor, why)
+function links.part(domain, why)
     local leaving, staying = {}, false
     for _, session in ipairs(sessions_with(domain)) do
-        local elsewhere = session.ip and neighbors.who(domain, session.ip)
-        if elsewhere and not neighbors.has(neighbor, session.ip) then
+        if session.ip and neighbors.who(domain, session.ip) then
             staying = true
         else
             leaving[#leaving + 1] = session
@@ -149,7 +148,8 @@ function links.part(domain, neighbor, why)
     end
     forget_retry(domain)
     retries[domain] = nil
-    module:log("info", "%s is out of range: %d streams closed", domain, #leaving)
+    local what = staying and "elsewhere now" or "out of range"
+    module:log("info", "%s is %s: %d streams closed", domain, what, #leaving)
     links.meet(domain)
 end
 

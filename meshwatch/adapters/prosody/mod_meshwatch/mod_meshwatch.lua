@@ -33,6 +33,7 @@ local shell = part "shell"
 local directory = prosody.paths.data .. "/meshwatch"
 local socket_path = module:get_option_string("meshwatch_socket", "/run/meshwatch/news.sock")
 local domains = module:get_option_array("meshwatch_domains", { "local", "mesh", "internal", "home.arpa" })
+local servers = module:get_option("meshwatch_servers", {})
 local hold_s = module:get_option_number("meshwatch_hold_days", 7) * DAY_S
 local hold_messages = module:get_option_number("meshwatch_hold_messages", 1000)
 local hold_bytes = module:get_option_number("meshwatch_hold_bytes", 16 * 1024 * 1024)
@@ -242,7 +243,8 @@ outbox.open(directory .. "/outbox", { messages = hold_messages, bytes = hold_byt
 taken.open(directory .. "/taken")
 pins.open(directory .. "/pins.json", pin_first_use)
 courier.start(hold_s, links.open)
-neighbors.start(domains, {
+part "rows".start(domains, servers)
+neighbors.start({
     arrived = function(domain, neighbor)
         module:log("info", "%s is in range: %s on %s", domain, neighbor.mac, neighbor.interface)
         contacts.regroup()
@@ -254,8 +256,8 @@ neighbors.start(domains, {
             links.start_over(domain)
         end
     end,
-    left = function(domain, neighbor)
-        links.part(domain, neighbor, "out of radio range")
+    left = function(domain)
+        links.part(domain, "out of radio range")
         contacts.regroup()
     end,
 })

@@ -1,134 +1,14 @@
 -- Knows which domains are in range and where: meshwatch's rows in, comings and goings out.
 
-local jid = require "util.jid"
 local manual = require "net.resolvers.manual"
 
-local neighbors = {}
+local rows = part "rows"
 
-local XMPP_SERVER = "_xmpp-server._tcp"
-local ADDRESSES, DOMAINS, PEOPLE = 8, 16, 32 -- of one neighbor that we take up
+local neighbors = { is_mesh = rows.is_mesh }
 
-local suffixes = {} -- domains that live on the mesh
 local on
 local by_key = {} -- "ifindex/address" -> neighbor
 local by_domain = {} -- domain -> neighbors that say they serve it, in the order they came
-
--- Whether this is a domain that lives on the mesh: one of the configured ones, or below it.
-function neighbors.is_mesh(domain)
-    if not domain or prosody.hosts[domain] then
-        return false
-    end
-    local rest = domain
-    while rest do
-        if suffixes[rest] then
-            return true
-        end
-        rest = rest:match("%.(.+)$")
-    end
-    return false
-end
-
--- ---- a row of meshwatch-protocol(7) as what matters here -------------------------------------
-
-local function string_or_nil(value)
-    return type(value) == "string" and value or nil
-end
-
-local function items(value)
-    return type(value) == "table" and value or {}
-end
-
-local function reachable(row)
-    return row.presence == "present" or row.presence == "quiet" and row.proximity == "direct"
-end
-
-local function is_address(text)
-    return text:match("^[%x:.]+$") or text:match("^%x[%x:]+%%[^%s/]+$")
-end
-
-local function addresses_of(row)
-    local found = {}
-    for _, item in ipairs(items(row.addresses)) do
-        local text = string_or_nil(items(item).address)
-        if text and is_address(text) and #found < ADDRESSES then
-            found[#found + 1] = text
-        end
-    end
-    return found
-end
-
-local function domain_of(service)
-    local domain = string_or_nil(items(service.txt).domain) or string_or_nil(service.instance)
-    local node, host, resource = jid.prepped_split(domain)
-    if host and not node and not resource and host:find(".", 1, true) and neighbors.is_mesh(host) then
-        return host
-    end
-end
-
-local function port_of(service)
-    local port = math.tointeger(tonumber(service.port))
-    return port and port > 0 and port < 65536 and port or 5269
-end
-
-local function domains_of(row)
-    local found, count = {}, 0
-    for _, claim in ipairs(items(row.claims)) do
-        for _, service in ipairs(items(items(claim).services)) do
-            local domain = items(service).type == XMPP_SERVER and domain_of(service)
-            if domain and not found[domain] and count < DOMAINS then
-                local hint = string_or_nil(items(service.txt).tlsfp)
-                found[domain] = { port = port_of(service), hint = hint }
-                count = count + 1
-            end
-        end
-    end
-    return found
-end
-
-local function people_of(row, domains)
-    local found, seen = {}, {}
-    local function add(source)
-        local node, host = jid.prepped_split(string_or_nil(items(source).jid))
-        local bare = node and domains[host] and jid.join(node, host)
-        if bare and not seen[bare] and #found < PEOPLE then
-            seen[bare] = true
-            found[#found + 1] = { jid = bare, nick = string_or_nil(source.nick) }
-        end
-    end
-    add(row)
-    for _, claim in ipairs(items(row.claims)) do
-        add(claim)
-    end
-    return found
-end
-
-local function key_of(row)
-    if type(row) == "table" and math.type(row.ifindex) and type(row.address) == "string" then
-        return ("%d/%s"):format(row.ifindex, row.address)
-    end
-end
-
--- What a messenger can use of a row, or nil: out of range, no server, or nowhere to connect to.
-local function usable(row)
-    if not reachable(row) then
-        return nil
-    end
-    local addresses, domains = addresses_of(row), domains_of(row)
-    if not addresses[1] or not next(domains) then
-        return nil
-    end
-    return {
-        mac = row.address,
-        interface = string_or_nil(row.interface) or "",
-        addresses = addresses,
-        domains = domains,
-        people = people_of(row, domains),
-        disputed = row.disputed == true,
-        refused = {}, -- domains whose key it could not show
-    }
-end
-
--- ---- comings and goings ----------------------------------------------------------------------
 
 local function leave(domain, neighbor)
     local here = by_domain[domain]
@@ -141,7 +21,7 @@ local function leave(domain, neighbor)
     if not here[1] then
         by_domain[domain] = nil
     end
-    on.left(domain, neighbor)
+    on.left(domain)
 end
 
 local function join(domain, neighbor)
@@ -180,24 +60,24 @@ local function set(key, new)
 end
 
 function neighbors.changed(row)
-    local key = key_of(row)
+    local key = rows.key(row)
     if key then
-        set(key, usable(row))
+        set(key, rows.usable(row))
     end
 end
 
 function neighbors.removed(row)
-    local key = key_of(row)
+    local key = rows.key(row)
     if key then
         set(key, nil)
     end
 end
 
 -- Whoever is not in the snapshot has left; the others are told only if something changed.
-function neighbors.snapshot(rows)
+function neighbors.snapshot(all)
     local there = {}
-    for _, row in ipairs(rows) do
-        local key = key_of(row)
+    for _, row in ipairs(all) do
+        local key = rows.key(row)
         if key then
             there[key] = row
         end
@@ -206,17 +86,16 @@ function neighbors.snapshot(rows)
     for key in pairs(by_key) do
         known[#known + 1] = key
     end
+    -- First who is there: one that goes on under another ifindex does not leave in between.
+    for key, row in pairs(there) do
+        set(key, rows.usable(row))
+    end
     for _, key in ipairs(known) do
         if not there[key] then
             set(key, nil)
         end
     end
-    for key, row in pairs(there) do
-        set(key, usable(row))
-    end
 end
-
--- ---- questions -------------------------------------------------------------------------------
 
 -- Those in range that say they serve this domain.
 function neighbors.at(domain)
@@ -294,12 +173,9 @@ function neighbors.pardon(domain)
     end
 end
 
--- handlers: arrived(domain, neighbor), stayed(domain, old, new, moved), left(domain, neighbor).
-function neighbors.start(domains, handlers)
+-- handlers: arrived(domain, neighbor), stayed(domain, old, new, moved), left(domain).
+function neighbors.start(handlers)
     on = handlers
-    for _, domain in ipairs(domains) do
-        suffixes[domain] = true
-    end
 end
 
 return neighbors
