@@ -47,6 +47,7 @@ TEST = (
     Tier("socket", (*PYTEST, "tests/socket")),
     Tier("process", (*PYTEST, "tests/process")),
     Tier("host", (*PYTEST, "tests/host")),
+    Tier("prosody", (*PYTEST, "tests/prosody")),
     Tier("kernel-6.1", (*PYTEST, *CORE), (("MESHWATCH_KERNEL", "6.1"),)),
 )
 REST = (
