@@ -136,6 +136,18 @@ def test_a_server_that_is_killed_with_messages_under_way_loses_none(room: Room) 
     assert ana.person.bodies() == texts
 
 
+def test_a_server_that_is_down_is_tried_again(room: Room) -> None:
+    ronaldo, ana = room.friends()
+    ana.log_out()
+    ana.kill()
+    ronaldo.person.say(ana.jid, "when you are back")
+    holds(ronaldo, 1)
+    ronaldo.log_line("connection refused")
+    ana.start()
+    holds(ronaldo, 0)
+    ana.person.reads("when you are back")
+
+
 def test_a_message_that_waited_too_long_comes_back(room: Room) -> None:
     ronaldo = room.laptop("ronaldo", more=f"meshwatch_hold_days = {2 / 86400}")
     ronaldo.person.say("nobody@nowhere.laptop.example", "are you there?")

@@ -40,6 +40,16 @@ def test_who_is_missing_from_a_new_daemons_snapshot_has_left(room: Room) -> None
     ronaldo.person.sees(ana.jid, "unavailable", seconds=10)
 
 
+def test_a_stream_that_no_table_vouches_for_must_answer(room: Room) -> None:
+    ronaldo, ana = room.friends()
+    ronaldo.loses(ana)  # which is not true
+    ronaldo.person.sees(ana.jid, "unavailable")
+    ronaldo.person.sees(ana.jid, "available")  # ana's server tried again, and its key is known
+    ana.station.leave()
+    ronaldo.person.sees(ana.jid, "unavailable", seconds=25)
+    ronaldo.log_line("no answer")
+
+
 def test_strangers_appear_in_a_roster_group_and_leave_it(room: Room) -> None:
     group = 'meshwatch_roster_group = "In radio range"'
     ronaldo, ana = (room.laptop(user, more=group) for user in ("ronaldo", "ana"))
