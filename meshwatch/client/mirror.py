@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from msgspec import Struct
+from msgspec import Struct, json
+from msgspec.structs import replace
 
 from meshwatch import protocol
 from meshwatch.model import Reason
@@ -212,17 +213,48 @@ class Mirror:
         return events
 
 
-_NOT_COMPARED = {"reason", "evidence", "since_unix_ms", "first_heard_unix_ms", "readings"}
-_TOLD_BY_BEACONS = {"security", "mesh_id", "accepting", "beacon_interval_tu"}
+_NOT_COMPARED = {
+    "reason",
+    "evidence",
+    "since_unix_ms",
+    "first_heard_unix_ms",
+    "restarts",
+    "readings",
+}
+# By beacons, by echoes, by local programs: what a restarted daemon does not know yet.
+_LEARNED_LATER = {
+    "security",
+    "mesh_id",
+    "accepting",
+    "beacon_interval_tu",
+    "addresses",
+    "name",
+    "nick",
+    "jid",
+    "claims",
+}
 
 
 def _differ(old: Neighbor | Interface, new: Neighbor | Interface) -> bool:
     for name in new.__struct_fields__:
-        before, after = getattr(old, name), getattr(new, name)
-        unheard = name in _TOLD_BY_BEACONS and (before is None or after is None)
-        if before != after and name not in _NOT_COMPARED and not unheard:
+        before, after = _compared(old, name), _compared(new, name)
+        unknown = name in _LEARNED_LATER and (before in _UNKNOWN or after in _UNKNOWN)
+        if before != after and name not in _NOT_COMPARED and not unknown:
             return True
     return False
+
+
+_UNKNOWN: tuple[object, ...] = (None, frozenset())
+
+
+def _compared(row: Neighbor | Interface, name: str) -> object:
+    """Of addresses those that are verified, of claims what is claimed: not how, or since when."""
+    value = getattr(row, name)
+    if name == "addresses":
+        return frozenset(each.address for each in value if each.proof != "derived")
+    if name == "claims":
+        return frozenset(json.encode(replace(each, claimed_unix_ms=0)) for each in value)
+    return value
 
 
 def _key(neighbor: Neighbor) -> NeighborKey:

@@ -25,7 +25,20 @@ from meshwatch.client import (
     Resynchronised,
     SourceChanged,
 )
-from meshwatch.model import Change, Evidence, InterfaceType, Plink, Presence, Proof, Reason, Row
+from meshwatch.model import (
+    Address,
+    AddressProof,
+    AddressScope,
+    Change,
+    Claim,
+    Evidence,
+    InterfaceType,
+    Plink,
+    Presence,
+    Proof,
+    Reason,
+    Row,
+)
 
 VERSION = protocol.version(release="0", boot="b", started_unix_ms=5).numbered(1)
 
@@ -146,8 +159,12 @@ def test_a_restarted_daemon_is_no_storm() -> None:
     assert list(mirror.neighbors.values()) == [wire(row) for row in later]
 
 
-def test_a_restarted_daemon_that_heard_no_beacon_yet_is_no_storm() -> None:
-    """Nor is its next restart, whose first look is later than the first beacons."""
+ECHO = Address("fe80::1%mesh0", AddressScope.LINK, AddressProof.ECHO)
+SAID = Claim(claimant="names", uid=1, name="ana.local", claimed_ns=5)
+
+
+def test_a_restarted_daemon_that_heard_nothing_yet_is_no_storm() -> None:
+    """Nor is its next restart, whose first look is later than the first beacons and claims."""
     mirror = Mirror()
     tapped = replace(MESH0, mesh_id="school", beacon_interval_tu=1000)
     heard = neighbor(
@@ -156,8 +173,15 @@ def test_a_restarted_daemon_that_heard_no_beacon_yet_is_no_storm() -> None:
         security="sae",
         mesh_id="school",
         accepting=True,
+        addresses=(ECHO,),
+        name="ana.local",
+        nick="Ana",
+        jid="ana@ana.example",
+        claims=(SAID,),
+        restarts=3,
     )
-    looked = neighbor(1, evidence=Evidence(proof=Proof.LOOK))
+    guess = replace(ECHO, proof=AddressProof.DERIVED)
+    looked = neighbor(1, evidence=Evidence(proof=Proof.LOOK), addresses=(guess,))
     told(mirror, tapped, NL80211, heard)
     for interface, row in ((MESH0, looked), (tapped, heard)):
         assert [type(event) for event in told(mirror, interface, NL80211, row)] == [Resynchronised]
@@ -173,6 +197,10 @@ def test_a_restarted_daemon_that_heard_no_beacon_yet_is_no_storm() -> None:
         ({"one_sided": "ours"}, {}),
         ({}, {"next_hop": "02:00:00:00:00:09"}),
         ({"bouncing": True}, {}),
+        ({"disputed": True}, {}),
+        ({"name": "ana.local"}, {"name": "ben.local"}),
+        ({"addresses": (ECHO,)}, {"addresses": (replace(ECHO, address="fe80::2%mesh0"),)}),
+        ({"claims": (SAID,)}, {"claims": (replace(SAID, verified=True),)}),
     ],
 )
 def test_a_reconnection_tells_what_became_another(
@@ -182,6 +210,14 @@ def test_a_reconnection_tells_what_became_another(
     told(mirror, neighbor(1, **before))
     changed, _ = told(mirror, neighbor(1, **after))
     assert changed == Changed(wire(neighbor(1, **after)), wire(neighbor(1, **before)))
+
+
+def test_a_reconnection_tells_nothing_of_how_or_since_when() -> None:
+    mirror = Mirror()
+    told(mirror, neighbor(1, addresses=(ECHO,), claims=(SAID,)))
+    kernel, again = replace(ECHO, proof=AddressProof.KERNEL), replace(SAID, claimed_ns=9 * 10**9)
+    (event,) = told(mirror, neighbor(1, addresses=(kernel,), claims=(again,)))
+    assert isinstance(event, Resynchronised)
 
 
 def test_a_reconnection_tells_what_happened_meanwhile() -> None:
