@@ -67,7 +67,7 @@ class Entry:
     @property
     def spent(self) -> Spent:
         """What it cost us up to now."""
-        return Spent(self._account, self.link.account)
+        return Spent(self._account, self.link.questions.account)
 
     def tell(self, new: Neighbor, now: int) -> Change | None:
         """Publish what differs from the row as it is now, if it may be told; else later."""

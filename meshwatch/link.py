@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from meshwatch.account import Account
 from meshwatch.hearing import Hearing
-from meshwatch.means import Means, Probing
+from meshwatch.means import Means
 from meshwatch.model import (
     Evidence,
     InterfaceType,
@@ -26,23 +26,13 @@ from meshwatch.model import (
     Reason,
 )
 from meshwatch.observations import Beacon, LookWanted, ProbeWanted, Question, Station, StationField
-from meshwatch.patience import DEPARTED_WHILE_PROBING, Patience
+from meshwatch.patience import Patience
+from meshwatch.questions import PROBE_BURST, PROBE_PERIOD_NS, UNANSWERED, Questions
 from meshwatch.reach import Reach
 from meshwatch.sides import Sides
 from meshwatch.traffic import Traffic
 
 MS = 1_000_000  # ns
-
-UNANSWERED = 3  # probes or pokes that drew nothing make a departure, of a lossy neighbor one more
-POKED_MISSED = 3  # but pokes prove nothing, so as many beacons must be missing too
-_PROBE_GAP_NS = 10 * MS, 40 * MS  # between probes: a 32nd of the interval within these bounds
-_POKE_EFFECT_NS = 50 * MS  # by then it shows in the station entry
-_TICK_NS = 6 * MS  # the kernel counts inactivity in jiffies, of 1 to 10 ms, mostly 4
-_ASKED_IN_VAIN = 5
-_LOOK_ANSWER_NS, _PROBE_ANSWER_NS = 100 * MS, 250 * MS
-PROBE_BURST, PROBE_PERIOD_NS = 8, 60_000 * MS
-#: A radio that acknowledges but sends no beacons is on, and not in the mesh.
-_ACKNOWLEDGED_IN_VAIN = 4
 
 _INACTIVE, _RX_PACKETS, _PLINK, _PEER_PM = (
     int(StationField[name]) for name in ("INACTIVE_MS", "RX_PACKETS", "PLINK", "PEER_PM")
@@ -57,17 +47,14 @@ class Link:
     """What is known of one (ifindex, address), and what it amounts to.
 
     ``presence`` None: not to be shown; a station entry that the kernel keeps for half an hour
-    after the last sign of life is remembered, but is no neighbor. ``ask_ns`` is when there is
-    something to ask (:meth:`ask`), None: never, as things are.
+    after the last sign of life is remembered, but is no neighbor.
     """
 
     __slots__ = (
-        "_acknowledged", "_asked_look_ns", "_asked_looks", "_asked_probe_ns", "_beacon_ns",
-        "_dozes", "_inactive_ms", "_look_ns", "_poke_ns", "_pokes", "_probe_open", "_probing",
-        "_sides", "_unanswered", "_wants_look", "_working", "account", "address", "ask_ns",
+        "_beacon_ns", "_inactive_ms", "_look_ns", "_sides", "_wants_look", "_working", "address",
         "beacon", "beacon_signal_dbm", "candidate_ns", "evidence", "evidence_ns", "ids", "ifindex",
-        "life_ns", "obstacle", "patience", "plink", "presence", "reach", "reason", "restarts",
-        "silence_ns", "since_ns", "station", "traffic", "wants_probe",
+        "life_ns", "obstacle", "patience", "plink", "presence", "questions", "reach", "reason",
+        "restarts", "silence_ns", "since_ns", "station", "traffic",
     )  # fmt: skip
 
     def __init__(self, ifindex: int, address: str, account: Account | None = None) -> None:
@@ -89,24 +76,16 @@ class Link:
         self.since_ns = 0
         self.life_ns: int | None = None  # the last sign of life
         self.silence_ns = 0  # since then, as of the newest evidence; deafness not counted
-        self.ask_ns: int | None = None
         self.patience = Patience()
+        self.questions = Questions(self.patience, account or Account(PROBE_BURST, PROBE_PERIOD_NS))
         self.reach = Reach()
         self.traffic = Traffic()
         self._sides = Sides()
-        self.account = account or Account(PROBE_BURST, PROBE_PERIOD_NS)
-        self._probing = Probing.TRY
         self._working = False  # at the last look
-        self._dozes = False  # a sleeping radio acknowledges nothing, and is there all the same
         self._inactive_ms = 0
         self._look_ns = 0
         self._beacon_ns = 0
-        self._unanswered = 0  # probes since the last sign of life
-        self._acknowledged = 0  # probes since the last beacon
-        self._pokes = 0  # since the last sign of life
-        self._poke_ns = 0
-        self._wants_look = self.wants_probe = self._probe_open = False
-        self._asked_looks = self._asked_look_ns = self._asked_probe_ns = 0
+        self._wants_look = False  # what it says decides whether a sign of life is a return
 
     @property
     def one_sided(self) -> OneSided | None:
@@ -131,7 +110,7 @@ class Link:
             fresh = first
         if fresh:
             # When we ask for a look depends on the interval that we believe in, and would prove it.
-            if station.present & _RX_PACKETS and not self._asked_looks:
+            if station.present & _RX_PACKETS and not self.questions.looking:
                 cadence = self.patience.cadence
                 tu = cadence.tu
                 cadence.live(life_ns, station.rx_packets, now - life_ns)
@@ -144,13 +123,11 @@ class Link:
             self.patience.looked_after(silence_ns)
         # Learning afterwards that we were deaf proves no life: without one, silence never shrinks.
         self.silence_ns = silence_ns if fresh else max(silence_ns, self.silence_ns)
-        self._dozes = bool(station.present & _PEER_PM) and station.peer_pm in _DOZING
+        dozes = bool(station.present & _PEER_PM) and station.peer_pm in _DOZING
         failed = self.traffic.look(station, now)
-        if working and not fresh:
-            self._unanswered += failed
+        self.questions.looked(now, failed if working and not fresh else 0, dozes)
         self.station, self.evidence_ns, self._look_ns = station, now, now
         self._wants_look = False
-        self._asked_looks = 0
         self._judge(plink, working, now, Proof.LOOK)
 
     def candidate(self, signal_dbm: int | None, now: int, hearing: Hearing) -> None:
@@ -180,7 +157,7 @@ class Link:
         self.beacon, self._beacon_ns = beacon, max(heard_ns, self._beacon_ns)
         self.candidate_ns = max(heard_ns, self.candidate_ns or 0)
         self.evidence_ns = now
-        self._acknowledged = 0
+        self.questions.beacon()
         if beacon.signal_dbm is not None:
             self.beacon_signal_dbm = beacon.signal_dbm
         self.obstacle = _obstacle(beacon, own)
@@ -194,29 +171,25 @@ class Link:
         """A link probe came to its end."""
         if self.life_ns is None:
             return
-        self._asked_probe_ns, self._probe_open = now, False
         self.traffic.probed(acknowledged)
+        if self.questions.probed(acknowledged, self.beacon is not None, now):
+            self._live(now, now, hearing)
         if acknowledged:
-            self._acknowledged += self.beacon is not None
-            if self._acknowledged < _ACKNOWLEDGED_IN_VAIN:
-                self._live(now, now, hearing)
             self._wants_look = self._working and self.presence is None
         else:
-            self._unanswered += 1
             self.silence_ns = max(self.silence_ns, hearing.between(self.life_ns, now))
         if not self._wants_look:
             self._judge(self.plink, self._working, now, Proof.PROBE)
 
     def poked(self, now: int) -> None:
-        """An agent sent a datagram; what it drew shows in the station entry, a moment later."""
-        if self.presence is Presence.QUIET and not self._dozes:
-            self._pokes += 1
-            self._poke_ns = now
+        """An agent sent a datagram."""
+        if self.presence is Presence.QUIET:
+            self.questions.poked(now)
 
     def untapped(self) -> None:
         """There is no tap any more: what it told gets old without a word."""
         self.beacon = self.obstacle = None
-        self._acknowledged = 0
+        self.questions.beacon()
         self.patience.cadence.forget_claims()
         self._sides.established()
 
@@ -224,72 +197,24 @@ class Link:
 
     def plan(self, now: int, hearing: Hearing, means: Means) -> None:
         """Decide when to ask what; after any evidence, and when we can hear again."""
-        self._probing = means.probing(now)
-        self.wants_probe = False
-        self.ask_ns = None
+        self.questions.rest(now, means)
         if hearing.scanning or self.life_ns is None:
             return
         if self._wants_look:
-            if self._asked_looks < _ASKED_IN_VAIN:
-                self.ask_ns = max(now, self._look_again_ns())
+            self.questions.plan_look(now)
             return
         if not self._working or self.presence is None or self.plink is None:
             return  # an IBSS has no beacons of each station's own, and no probes
-        deaf_ns = now - self.life_ns - hearing.between(self.life_ns, now)
-        heard_ns = self.life_ns + deaf_ns  # life, on a clock that stops while we are deaf
-        look_ns = heard_ns + self._next_limit_ns(now, means, heard_ns) + _TICK_NS
-        if self._asked_looks < _ASKED_IN_VAIN:
-            self.ask_ns = max(now, look_ns, self._look_again_ns())
-        if self._probing is Probing.NEVER or self._dozes:
-            return
-        if self.silence_ns >= self._probing_limit_ns():
-            wait_ns = _PROBE_ANSWER_NS if self._probe_open else self._probe_gap_ns()
-            ready_ns = max(now, self._asked_probe_ns + wait_ns, self._paid_ns(heard_ns))
-            if self.ask_ns is None or ready_ns <= self.ask_ns:
-                self.wants_probe = True
-                self.ask_ns = ready_ns
-
-    def _paid_ns(self, heard_ns: int) -> int:
-        """When the account allows a probe: on credit, if it is not the first or a beacon more is
-        missing, for a verdict that is put off until the account is full comes far too late."""
-        if self._unanswered:
-            return heard_ns
-        later_ns = heard_ns + self._probing_limit_ns() + self.patience.cadence.ns
-        return min(self.account.ready_ns(), max(later_ns, self.account.owing_ns()))
-
-    def _probing_limit_ns(self) -> int:
-        """Where nobody is known to answer probes, only what is unusual is worth one."""
-        if self._probing is Probing.GOOD:
-            return self.patience.late_ns
-        return max(self.patience.late_ns, self.patience.quiet_ns)
-
-    def _next_limit_ns(self, now: int, means: Means, heard_ns: int) -> int:
-        """At which silence a look would decide something next."""
-        probing = self._probing is Probing.GOOD and not self._dozes
-        if probing and self.silence_ns < self.patience.late_ns:
-            return self.patience.late_ns
-        if means.pokes(now):
-            if self.silence_ns < self.patience.quiet_ns:
-                return self.patience.quiet_ns
-            if self._pokes and not self._saw_effect():
-                return self._poke_ns + _POKE_EFFECT_NS - heard_ns
-            if self._pokes >= UNANSWERED:
-                return min(self._poked_limit_ns(), self.patience.departed_ns)
-        return self._departed_limit_ns()
-
-    def _look_again_ns(self) -> int:
-        """Nobody has to answer: ask ever later."""
-        return self._asked_look_ns + (_LOOK_ANSWER_NS << self._asked_looks)
+        # Life, on a clock that stops while we are deaf.
+        heard_ns = now - hearing.between(self.life_ns, now)
+        self.questions.plan(now, heard_ns, self.silence_ns, means.pokes(now))
 
     def ask(self, now: int, means: Means) -> Question:
-        """What to ask, at ``ask_ns`` or later; then :meth:`plan` anew."""
-        if self.wants_probe:
-            self._asked_probe_ns, self._probe_open = now, True
-            self.account.spend(now)
+        """What to ask, when the questions says so or later; then :meth:`plan` anew."""
+        self.questions.ask(now)
+        if self.questions.wants_probe:
             means.asked(now)
             return ProbeWanted(self.ifindex, self.address)
-        self._asked_look_ns = now
-        self._asked_looks += 1
         return LookWanted(self.ifindex, self.address)
 
     def expires_ns(self, now: int, hearing: Hearing) -> int | None:
@@ -324,35 +249,9 @@ class Link:
         return Presence.HEARD, self.obstacle or Reason.PEERING
 
     def _departed(self, working: bool) -> bool:
-        silence_ns = self.silence_ns
-        if silence_ns >= self._departed_limit_ns():
+        if self.silence_ns >= self.questions.departed_limit_ns(self._working):
             return True
-        if not working:
-            return False
-        if self._acknowledged >= _ACKNOWLEDGED_IN_VAIN:
-            return True
-        if self._refused() and silence_ns >= self.patience.late_ns:
-            return True
-        return self._poked_in_vain() and silence_ns >= self._poked_limit_ns()
-
-    def _poked_in_vain(self) -> bool:
-        return self._pokes >= UNANSWERED and self._saw_effect()
-
-    def _saw_effect(self) -> bool:
-        """A look came so late that the last poke, had it drawn something, would have shown."""
-        return self._look_ns >= self._poke_ns + _POKE_EFFECT_NS
-
-    def _refused(self) -> bool:
-        """As many probes as make a verdict were not answered."""
-        return self._unanswered >= UNANSWERED + self.patience.lossy
-
-    def _departed_limit_ns(self) -> int:
-        if self._working and self._probing is Probing.GOOD and not self._dozes:
-            return max(self.patience.departed_ns, DEPARTED_WHILE_PROBING * self.patience.cadence.ns)
-        return self.patience.departed_ns
-
-    def _poked_limit_ns(self) -> int:
-        return max(POKED_MISSED * self.patience.cadence.ns, self.patience.late_ns)
+        return working and self.questions.is_enough(self.silence_ns)
 
     def _judge(self, plink: Plink | None, working: bool, now: int, proof: Proof) -> None:
         ids = self._link_ids()
@@ -375,13 +274,13 @@ class Link:
     def _prove(self, presence: Presence | None, proof: Proof) -> Evidence:
         if presence is Presence.PRESENT or presence is Presence.HEARD:
             return Evidence(proof=proof)
-        if presence is None and proof is Proof.LOOK and self._pokes >= UNANSWERED:
+        if presence is None and proof is Proof.LOOK and self.questions.pokes >= UNANSWERED:
             proof = Proof.POKE
         return Evidence(
             proof=proof,
             silence_ms=self.silence_ns // MS,
             missed=self.patience.missed(self.silence_ns),
-            unanswered=self._unanswered or self._pokes or None,
+            unanswered=self.questions.unanswered or self.questions.pokes or None,
         )
 
     # ---- what follows from evidence ---------------------------------------------------------
@@ -392,19 +291,13 @@ class Link:
         if life_ns < last_ns:
             return
         self.reach.live(life_ns, last_ns, known_until_ns, self.patience.cadence.ns, hearing)
-        if self._asked_probe_ns > last_ns or self._pokes:
-            refused = self._refused() or self._poked_in_vain()
-            self.patience.asked(hearing.between(last_ns, life_ns), refused)
+        self.questions.ended(last_ns, hearing.between(last_ns, life_ns))
         self.life_ns = life_ns
-        self.silence_ns = self._unanswered = self._pokes = 0
+        self.silence_ns = 0
         self.patience.returned()
 
     def _counts_no_peer(self) -> bool:
         return self.beacon is not None and self.beacon.peers == 0
-
-    def _probe_gap_ns(self) -> int:
-        shortest_ns, longest_ns = _PROBE_GAP_NS
-        return min(max(self.patience.cadence.ns // 32, shortest_ns), longest_ns)
 
     def _link_ids(self) -> tuple[int, int] | None:
         """None: not established, or by a user-space peering manager, which keeps them."""

@@ -193,7 +193,7 @@ class Table:
             if expires_ns is not None and expires_ns <= due:
                 self._forget(port, (address,), Reason.SILENT, Proof.BEACON, changes)
                 continue
-            if entry.link.ask_ns is not None and entry.link.ask_ns <= due:
+            if entry.link.questions.ask_ns is not None and entry.link.questions.ask_ns <= due:
                 self._ask(port, entry, due)
             elif paced := entry.pace(due):
                 changes.append(paced)
@@ -312,10 +312,10 @@ class Table:
             self._queue(port, entry)
 
     def _ask(self, port: Port, entry: Entry, now: int) -> None:
-        if entry.link.wants_probe:
+        if entry.link.questions.wants_probe:
             ready_ns = self._probes.ready_ns()
             if ready_ns > now:
-                entry.link.ask_ns = ready_ns
+                entry.link.questions.ask_ns = ready_ns
                 return
             self._probes.spend(now)
         self._questions.append(entry.link.ask(now, port.means))
@@ -373,7 +373,7 @@ class Table:
 
     def _due(self, port: Port, entry: Entry) -> int | None:
         due = entry.due_ns()
-        asks = entry.link.ask_ns
+        asks = entry.link.questions.ask_ns
         if asks is not None and (due is None or asks < due) and port.alive:
             due = asks
         expires = self._expires_ns(port, entry) if entry.row is not None else None

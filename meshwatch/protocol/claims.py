@@ -78,7 +78,9 @@ def encode(claim: Poked | Poking | Claim) -> bytes:
     return _encoder.encode(claim)
 
 
-_decoder = msgspec.json.Decoder(Poked | Poking | Claim)
+_decoder: msgspec.json.Decoder[Poked | Poking | Claim] = msgspec.json.Decoder(
+    Poked | Poking | Claim
+)
 
 
 def decode(data: bytes) -> Poked | Poking | Claim:

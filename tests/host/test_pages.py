@@ -20,10 +20,10 @@ from meshwatch import (
     config,
     echoes,
     hooks,
-    link,
     measuring,
     poke,
     probes,
+    questions,
     runner,
     table,
 )
@@ -112,7 +112,8 @@ def test_claims() -> None:
 
 def test_accounts() -> None:
     """What may be sent at most is written in words."""
-    probes_ = (link.PROBE_BURST, link.PROBE_PERIOD_NS, table.PROBE_BURST, table.PROBE_PERIOD_NS)
+    each = questions.PROBE_BURST, questions.PROBE_PERIOD_NS
+    probes_ = (*each, table.PROBE_BURST, table.PROBE_PERIOD_NS)
     pokes = (poke.BURST, poke.PERIOD_NS, poke.BURST_OF_ALL, poke.PERIOD_OF_ALL_NS)
     assert probes_ == (8, 60 * 10**9, 30, 10**9)
     assert pokes == (3, 60 * 10**9, 30, 10**9)
