@@ -6,7 +6,17 @@ import asyncio
 
 from msgspec.structs import replace
 
-from meshwatch.model import Evidence, Presence, Proof, Reason, Source
+from meshwatch.model import (
+    Address,
+    AddressProof,
+    AddressScope,
+    Claim,
+    Evidence,
+    Presence,
+    Proof,
+    Reason,
+    Source,
+)
 from tests.bus.harness import (
     INTERFACE,
     MANAGER,
@@ -144,6 +154,28 @@ def test_what_is_no_longer_known_is_invalidated(daemon: MessageDaemon) -> None:
             await client.until(lambda: bool(client.signals))
             assert client.signals[0].body == [NEIGHBOR, {}, ["Gate"]]
             assert await client.get(where(ONE), NEIGHBOR, "Gate") == "org.meshwatch.Error.NotKnown"
+
+    asyncio.run(scenario())
+
+
+def test_names_addresses_and_claims_are_news(daemon: MessageDaemon) -> None:
+    async def scenario() -> None:
+        world = World(MESH0, ONE)
+        async with client_of(daemon.address) as client, published(world, daemon.address) as states:
+            await states.working()
+            echo = Address("fe80::1%mesh0", AddressScope.LINK, AddressProof.ECHO)
+            claim = Claim(claimant="names", uid=5, name="ana.local", claimed_ns=2_000_000)
+            world.put(replace(ONE, addresses=(echo,), name="ana.local", claims=(claim,)))
+            await client.until(lambda: len(client.signals) == 1)
+            world.put(ONE)
+            await client.until(lambda: len(client.signals) == 2)
+            came, went = (signal.body for signal in client.signals)
+            told = plain(came[1])
+            assert told.keys() == {"Addresses", "Name", "Claims"}
+            assert told["Name"] == "ana.local"
+            assert [plain(each)["address"] for each in told["Addresses"]] == ["fe80::1%mesh0"]
+            assert [plain(each)["claimant"] for each in told["Claims"]] == ["names"]
+            assert (plain(went[1]), went[2]) == ({"Addresses": [], "Claims": []}, ["Name"])
 
     asyncio.run(scenario())
 
