@@ -50,6 +50,14 @@ class Question(NamedTuple):
     datagram: bytes
 
 
+class Source(NamedTuple):
+    """Where a datagram came from; ``ifindex`` is the scope of the address: 0, if it has none."""
+
+    ip: str
+    port: int
+    ifindex: int
+
+
 class Learned(NamedTuple):
     """What a neighbor says of itself."""
 
@@ -138,14 +146,11 @@ class Asking:
         dues = (series.due_ns for series in self._series.values())
         return min((due for due in dues if due is not None), default=None)
 
-    def received(self, datagram: bytes, ip: str, ifindex: int, now: int) -> Learned | None:
-        """What an answer says together with those before it, or None if it was dropped.
-
-        ``ip`` is where it came from, ``ifindex`` its scope: 0, if the address has none.
-        """
+    def received(self, datagram: bytes, source: Source, now: int) -> Learned | None:
+        """What an answer says together with those before it, or None if it was dropped."""
         identifier = names.identifier_of(datagram)
         key = None if identifier is None else self._asked.get(identifier)
-        if identifier is None or key is None or not self._is_from(key, ip, ifindex):
+        if identifier is None or key is None or not self._is_from(key, source):
             self.dropped[Drop.UNASKED] += 1
             return None
         series = self._series[key]
@@ -184,12 +189,13 @@ class Asking:
         series.due_ns = now + gap_ns
         return Question(series.neighbor, ip, names.question(identifier, self._services, ip))
 
-    def _is_from(self, key: NeighborKey, ip: str, ifindex: int) -> bool:
-        """Avahi may answer from another address of its interface than it was asked at."""
-        series = self._series[key]
-        if ifindex not in {0, key.ifindex}:
+    def _is_from(self, key: NeighborKey, source: Source) -> bool:
+        """Whether this is a responder (RFC 6762, 6), and that of the neighbor. Avahi may answer
+        from another address of its interface than it was asked at."""
+        if source.port != names.PORT or source.ifindex not in {0, key.ifindex}:
             return False
-        return ip in series.asked.values() or ip in addresses(series.neighbor)
+        series = self._series[key]
+        return source.ip in series.asked.values() or source.ip in addresses(series.neighbor)
 
     def _begin(self, series: _Series, neighbor: Neighbor, now: int | None) -> None:
         self._forget(series)

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from meshwatch import names
-from meshwatch.asking import Asking, Question, claim
+from meshwatch.asking import Asking, Question, Source, claim
 from meshwatch.claimant import Claimant
 from meshwatch.client import Came, Changed, Disconnected, Event, Mirror, Removed, Resynchronised
 from meshwatch.complaints import Complaints
@@ -97,13 +97,11 @@ class Inquiry:
                 datagram, (host, port, _, ifindex) = answers.recvfrom(names.MOST_BYTES + 1)
             except OSError:  # nothing more, or an error that an earlier question drew
                 break
-            # Another source port is not that of a responder (RFC 6762, 6).
-            if port == names.PORT:
-                self._take_in(datagram, host.partition("%")[0], ifindex)
+            self._take_in(datagram, Source(host.partition("%")[0], port, ifindex))
         self._turn()
 
-    def _take_in(self, datagram: bytes, ip: str, ifindex: int) -> None:
-        learned = self._asking.received(datagram, ip, ifindex, time.monotonic_ns())
+    def _take_in(self, datagram: bytes, source: Source) -> None:
+        learned = self._asking.received(datagram, source, time.monotonic_ns())
         if learned is not None:
             self.answers += 1
             self._claimant.claim(claim(learned))

@@ -154,13 +154,13 @@ def test_what_is_there_at_the_start_is_not_told_and_what_changed_meanwhile_is(
                 await running.says("lost meshwatchd")
                 async with daemon(place.directory) as other:
                     other.tell(Presence.PRESENT)
-                    other.tell(Presence.PRESENT, "02:00:00:00:00:03")
+                    new = [f"02:00:00:00:01:{number:02x}" for number in range(12)]
+                    for address in new:
+                        other.tell(Presence.PRESENT, address)
                     await running.says("following meshwatchd")
-                    lines = await place.told(2)
-                    assert sorted(lines) == [
-                        "mesh0 came 02:00:00:00:00:03",
-                        f"mesh0 gone {OTHER}",
-                    ]
+                    lines = await place.told(13)
+                    came = [f"mesh0 came {address}" for address in new]
+                    assert sorted(lines) == [*came, f"mesh0 gone {OTHER}"]
 
     place.hook("tell", TELL)
     play(scene)
@@ -249,15 +249,14 @@ def test_two_hundred_events_in_a_second(place: Place) -> None:
             for number in range(200):
                 serving.tell(Presence.HEARD if number % 2 else Presence.PRESENT)
                 await asyncio.sleep(0.005)
-            serving.tell(Presence.PRESENT)
-            serving.tell(Presence.PRESENT, OTHER)
-            await until(lambda: f"mesh0 came {OTHER}" in place.lines())
+            serving.tell(Presence.QUIET)
+            await until(lambda: f"mesh0 quiet {NEIGHBOR}" in place.lines())
             await until(lambda: len(place.lines("ended")) == len(place.lines("begun")))
             assert await running.end() == 0
-            mine = [line for line in place.lines() if line.endswith(NEIGHBOR)]
-            assert mine[-1] == f"mesh0 came {NEIGHBOR}"
-            assert 5 <= len(mine) <= 40
-            assert len(place.lines("begun")) == len(mine) + 1
+            mine = place.lines()
+            assert mine[-1] == f"mesh0 quiet {NEIGHBOR}"
+            assert 3 <= len(mine) <= 40
+            assert len(place.lines("begun")) == len(mine)
             order = place.lines("order")  # of the one neighbor: never two at once
             assert order[::2] == ["begin"] * len(mine)
             assert order[1::2] == ["end"] * len(mine)
@@ -267,9 +266,9 @@ def test_two_hundred_events_in_a_second(place: Place) -> None:
         TELL
         + f"cd {place.directory}\n"
         + "echo >>begun\n"
-        + f'[ "$MESHWATCH_ADDRESS" = {NEIGHBOR} ] && echo begin >>order\n'
+        + "echo begin >>order\n"
         + "sleep 0.05\n"
-        + f'[ "$MESHWATCH_ADDRESS" = {NEIGHBOR} ] && echo end >>order\n'
+        + "echo end >>order\n"
         + "echo >>ended\n",
     )
     play(scene)

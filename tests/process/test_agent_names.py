@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from meshwatch.observations import ClaimMade
 from tests.process.agents import agent, daemon, play
 from tests.process.air import IFINDEX, NEIGHBOR, Air
 from tests.process.responders import Offer, avahi, zeroconf
+from tests.pure.test_names import AVAHI
 
 NAMES = ("--no-poke", "--no-hooks")
 AT_THE_NEIGHBOR = "fe80::ff:fe00:1"
@@ -56,6 +58,30 @@ WHAT_ANA_SAYS = {
     ],
     "lifetime_s": 3600,
 }
+
+
+# A responder that says how it was asked, and answers: from another port, with another identifier,
+# what cannot be read, and only when asked again what it knows.
+CROOKED = f"""
+import socket, struct
+AVAHI = bytes.fromhex({AVAHI.hex()!r})
+with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as port, socket.socket(
+    socket.AF_INET6, socket.SOCK_DGRAM
+) as other:
+    port.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVHOPLIMIT, 1)
+    port.bind(("{AT_THE_NEIGHBOR}", 5353, 0, socket.if_nametoindex("far")))
+    print("listening", flush=True)
+    for again in (False, True):
+        question, [(_, _, limit)], _, asker = port.recvmsg(1500, 64)
+        print(struct.unpack("i", limit)[0], asker[1] == 5353, flush=True)
+        answer = question[:2] + AVAHI[2:]
+        if again:
+            port.sendto(answer, asker)
+        else:
+            other.sendto(answer, asker)
+            port.sendto(bytes([question[0] ^ 1]) + answer[1:], asker)
+            port.sendto(answer[:50], asker)
+"""
 
 
 class Letters:
@@ -145,6 +171,24 @@ def test_another_daemon_is_told_what_the_one_before_knew(tmp_path: Path) -> None
                     (claim,) = await serving.claims(1)
                     assert isinstance(claim, ClaimMade)
                 await running.says("lost meshwatchd")
+
+    play(scene)
+
+
+def test_how_it_asks_and_what_it_does_not_take(tmp_path: Path) -> None:
+    async def scene(air: Air) -> None:
+        responder = await air.spawn([sys.executable, "-c", CROOKED])
+        assert responder.stdout is not None
+        assert await responder.stdout.readline() == b"listening\n"
+        async with daemon(tmp_path) as serving, letters(tmp_path) as box:
+            async with agent(tmp_path, air, *NAMES) as running:
+                await running.says("following meshwatchd")
+                serving.tell(Presence.PRESENT)
+                assert await responder.stdout.readline() == b"255 False\n"
+                await box.full(WHAT_ANA_SAYS)
+                assert await responder.wait() == 0
+                assert await running.end() == 0
+            assert " 1 answers taken, dropped: 2 unasked, 1 unreadable" in running.log
 
     play(scene)
 

@@ -20,6 +20,7 @@ from meshwatch.asking import (
     Asking,
     Drop,
     Learned,
+    Source,
     claim,
 )
 from meshwatch.client import Neighbor, Readings
@@ -72,6 +73,10 @@ def asked(who: Asking, until: int) -> list[int]:
     return times
 
 
+def at(ip: str, ifindex: int, port: int = 5353) -> Source:
+    return Source(ip, port, ifindex)
+
+
 def answer(identifier: int) -> bytes:
     return identifier.to_bytes(2) + AVAHI[2:]
 
@@ -101,9 +106,19 @@ def test_it_is_asked_at_the_addresses_that_the_daemon_knows_of() -> None:
     one, two = "fe80::1", "fe80::2"
     who.told(neighbor(addresses=(f"{one}%mesh0", f"{two}%mesh0", "fd00::1")), 0)
     assert [who.due(now)[0].ip for now in (0, 50 * MS, 150 * MS)] == [one, two, one]
-    assert who.received(answer(1), "fe80::3", 3, 0) is None
-    assert who.received(answer(1), "fd00::1", 0, 0) is not None  # avahi does that
-    assert who.received(answer(1), two, 3, 0) is not None
+    assert who.received(answer(1), at("fe80::3", 3), 0) is None
+    assert who.received(answer(1), at("fd00::1", 0), 0) is not None  # avahi does that
+    assert who.received(answer(1), at(two, 3), 0) is not None
+
+
+def test_an_answer_to_an_earlier_series_comes_too_late() -> None:
+    who = asking()
+    who.told(neighbor(addresses=(f"{IP}%mesh0",)), 0)
+    who.due(0)
+    who.told(neighbor(addresses=(f"{IP}%mesh0",), plid=2), S)
+    who.due(S)
+    assert who.received(answer(1), at(IP, 3), S) is None
+    assert who.received(answer(2), at(IP, 3), S) is not None
 
 
 def test_another_address_is_asked_at_once() -> None:
@@ -128,13 +143,13 @@ def test_after_an_answer_there_are_two_more_questions_and_then_one_every_twenty_
     who = asking()
     who.told(neighbor(), 0)
     who.due(0)
-    assert who.received(answer(1), IP, 3, 5 * MS) == Learned(neighbor(), ANA)
+    assert who.received(answer(1), at(IP, 3), 5 * MS) == Learned(neighbor(), ANA)
     assert who.deadline() == 2 * S + 5 * MS
     for number, gap_ns in ((2, 10 * S), (3, 1200 * S), (4, 1200 * S)):
         now = who.deadline()
         assert now is not None
         assert len(who.due(now)) == 1
-        assert who.received(answer(number), IP, 3, now) == Learned(neighbor(), ANA)
+        assert who.received(answer(number), at(IP, 3), now) == Learned(neighbor(), ANA)
         assert who.deadline() == now + gap_ns
     assert LIFETIME_S * S == 3 * 1200 * S
 
@@ -147,10 +162,10 @@ def test_a_second_datagram_of_an_answer_adds_to_the_first() -> None:
     assert whole is not None
     half = bytearray(answer(1))
     half[7] = 1  # of eight records
-    learned = who.received(bytes(half), IP, 3, 5 * MS)
+    learned = who.received(bytes(half), at(IP, 3), 5 * MS)
     assert learned is not None
     assert learned.facts == Facts(name="ana.local")
-    assert who.received(answer(1), IP, 3, 6 * MS) == Learned(neighbor(), ANA)
+    assert who.received(answer(1), at(IP, 3), 6 * MS) == Learned(neighbor(), ANA)
     assert who.deadline() == 2 * S + 5 * MS
 
 
@@ -159,7 +174,7 @@ def test_an_answer_to_an_earlier_try_counts() -> None:
     who.told(neighbor(), 0)
     who.due(0)
     who.due(50 * MS)
-    assert who.received(answer(1), IP, 3, 60 * MS) == Learned(neighbor(), ANA)
+    assert who.received(answer(1), at(IP, 3), 60 * MS) == Learned(neighbor(), ANA)
 
 
 def test_answers_that_nobody_asked_for_are_dropped() -> None:
@@ -167,20 +182,21 @@ def test_answers_that_nobody_asked_for_are_dropped() -> None:
     who.told(neighbor(), 0)
     who.told(neighbor(2), 0)
     who.due(0)
-    assert who.received(answer(99), IP, 3, 0) is None  # another identifier
-    assert who.received(answer(1), "fe80::bad", 3, 0) is None  # from elsewhere
-    assert who.received(answer(1), IP, 4, 0) is None  # over another interface
-    assert who.received(answer(2), IP, 3, 0) is None  # another neighbor's identifier
-    assert who.received(b"", IP, 3, 0) is None
-    assert who.dropped == {Drop.UNASKED: 5}
-    assert who.received(answer(1), IP, 3, 0) is not None
+    assert who.received(answer(99), at(IP, 3), 0) is None  # another identifier
+    assert who.received(answer(1), at("fe80::bad", 3), 0) is None  # from elsewhere
+    assert who.received(answer(1), at(IP, 4), 0) is None  # over another interface
+    assert who.received(answer(2), at(IP, 3), 0) is None  # another neighbor's identifier
+    assert who.received(answer(1), at(IP, 3, 5354), 0) is None  # no responder
+    assert who.received(b"", at(IP, 3), 0) is None
+    assert who.dropped == {Drop.UNASKED: 6}
+    assert who.received(answer(1), at(IP, 3), 0) is not None
 
 
 def test_what_cannot_be_read_is_dropped_and_the_questions_go_on() -> None:
     who = asking()
     who.told(neighbor(), 0)
     who.due(0)
-    assert who.received(answer(1)[:20], IP, 3, 0) is None
+    assert who.received(answer(1)[:20], at(IP, 3), 0) is None
     assert who.dropped == {Drop.UNREADABLE: 1}
     assert who.deadline() == 50 * MS
 
@@ -190,8 +206,8 @@ def test_a_flood_of_answers_is_cut_off() -> None:
     who.told(neighbor(), 0)
     who.due(0)
     for _ in range(MOST_ANSWERS):
-        assert who.received(answer(1), IP, 3, 0) is not None
-    assert who.received(answer(1), IP, 3, 0) is None
+        assert who.received(answer(1), at(IP, 3), 0) is not None
+    assert who.received(answer(1), at(IP, 3), 0) is None
     assert who.dropped == {Drop.TOO_MANY: 1}
 
 
@@ -201,7 +217,7 @@ def test_news_of_no_concern_changes_nothing() -> None:
     who.due(0)
     who.told(msgspec.structs.replace(neighbor(), gate=True), 10 * MS)
     assert who.deadline() == 50 * MS
-    learned = who.received(answer(1), IP, 3, 20 * MS)
+    learned = who.received(answer(1), at(IP, 3), 20 * MS)
     assert learned is not None
     assert learned.neighbor.gate is True
 
@@ -210,14 +226,14 @@ def test_a_return_and_a_restart_are_arrivals() -> None:
     who = asking()
     who.told(neighbor(), 0)
     who.due(0)
-    who.received(answer(1), IP, 3, 0)
+    who.received(answer(1), at(IP, 3), 0)
     who.told(neighbor(presence=Presence.QUIET, since_unix_ms=5000), 5 * S)
     assert who.deadline() is None
-    assert who.received(answer(1), IP, 3, 5 * S) is None  # its time is over
+    assert who.received(answer(1), at(IP, 3), 5 * S) is None  # its time is over
     who.told(neighbor(since_unix_ms=7000), 7 * S)
     assert who.deadline() == 7 * S
     assert len(who.due(7 * S)) == 1
-    assert who.received(answer(2), IP, 3, 7 * S) is not None
+    assert who.received(answer(2), at(IP, 3), 7 * S) is not None
     assert who.deadline() == 9 * S  # as after the first answer
     who.told(neighbor(since_unix_ms=7000, plid=2), 8 * S)
     assert who.deadline() == 8 * S
@@ -233,7 +249,7 @@ def test_who_is_only_heard_or_gone_is_not_asked() -> None:
     who.told(neighbor(), 0)
     who.due(0)
     who.gone(neighbor())
-    assert who.received(answer(1), IP, 3, 0) is None
+    assert who.received(answer(1), at(IP, 3), 0) is None
     who.told(neighbor(), 0)
     who.clear()
     assert who.deadline() is None
