@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,10 +57,20 @@ class Daemon:
         self._machine = machine
         self._files = files
 
-    def kill(self) -> None:
-        """Tell it to end."""
+    def kill(self, number: int = signal.SIGTERM) -> None:
+        """Send it a signal."""
         if (pid := self._number("pid")) is not None and self.poll() is None:
-            self._machine.run(["kill", str(pid)])
+            self._machine.run(["kill", f"-{int(number)}", str(pid)])
+
+    def end(self, within_s: float) -> None:
+        """Tell it to end; MachineError, with where it stood, if it does not."""
+        self.kill()
+        try:
+            self.wait(within_s)
+        except MachineError:
+            self.kill(signal.SIGABRT)
+            self.wait(within_s)
+            raise MachineError(f"meshwatchd did not end; it said:\n{self.output}") from None
 
     def poll(self) -> int | None:
         """Its exit status, None while it runs."""

@@ -6,6 +6,7 @@ Each file NAME.arguments there, one argument a line, starts one. Its number is i
 what it says in NAME.log, and its exit status in NAME.status in the end.
 """
 
+import faulthandler
 import os
 import sys
 import time
@@ -30,6 +31,7 @@ def start(directory: Path, name: str, arguments: list[str]) -> int:
         log = os.open(directory / f"{name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(log, 1)
         os.dup2(log, 2)
+        faulthandler.enable()
         status = 1
         try:
             status = daemon.main(arguments)

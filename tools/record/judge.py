@@ -33,7 +33,7 @@ OBSERVER = "02:00:00:00:00:00"  # the radio of laptop 0
 # three probes. A neighbor that missed one beacon has begun to be silent.
 SECOND = Bound(0, 1.0)
 BOUNDS = Bounds(established=SECOND, returned=SECOND, closed=SECOND, vanished=Bound(5, 1.0))
-SILENT_AFTER = 1.05
+SILENT_AFTER = 1.5
 
 
 class Told(NamedTuple):

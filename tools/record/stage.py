@@ -23,7 +23,7 @@ from tools.vm.machine import JobTimeout, Machine, MachineError, Process
 from tools.vm.supplicant import Supplicant
 
 START_S = 60.0
-COMMAND_S = 120.0
+COMMAND_S = 60.0
 SCENE_S = 120.0
 LOOK_INTERVAL_S = 0.1
 TU_MS = 1.024
@@ -77,17 +77,18 @@ class Stage:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        if self._daemon is not None:
-            self._daemon.kill()
-            self._daemon.wait(COMMAND_S)
-        self._helpers.close()
-        if self._traffic is not None:
-            self._traffic.kill(signal.SIGKILL)
-        self._sh("iw dev mon0 del")
-        for i in (0, *self._laptops):
-            self._sh("iw dev mesh0 del", i)
-            if i != 0:
-                self._sh(f"ip netns del laptop{i}")  # which gives the radio back
+        try:
+            if self._daemon is not None:
+                self._daemon.end(COMMAND_S)
+        finally:
+            self._helpers.close()
+            if self._traffic is not None:
+                self._traffic.kill(signal.SIGKILL)
+            self._sh("iw dev mon0 del")
+            for i in (0, *self._laptops):
+                self._sh("iw dev mesh0 del", i)
+                if i != 0:
+                    self._sh(f"ip netns del laptop{i}")  # which gives the radio back
 
     # ---- who is in the mesh -----------------------------------------------------------------
 
