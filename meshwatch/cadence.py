@@ -43,7 +43,7 @@ class Cadence:
         self._claimed = 0  # the largest claim since _minute_ns
         self._claimed_before = 0  # and in the minute before
         self._minute_ns = 0
-        self._fits: list[int] | None = None
+        self._fits: bytearray | None = None  # of each usual interval
         self._life_ns = 0
         self._frames = 0
         self._learned = False
@@ -88,7 +88,7 @@ class Cadence:
         came, self._frames = frames - self._frames, frames
         self._life_ns = life_ns
         if self._fits is None:
-            self._fits = [0] * len(_USUAL_TU)
+            self._fits = bytearray(len(_USUAL_TU))
             return
         fits, near_ns = self._fits, distance_ns + _TOLERANCE_NS
         for place, interval_ns, longest_ns in _USUAL_NS:

@@ -80,7 +80,7 @@ class Link:
         self.questions = Questions(self.patience, account or Account(PROBE_BURST, PROBE_PERIOD_NS))
         self.reach = Reach()
         self.traffic = Traffic()
-        self._sides = Sides()
+        self._sides: Sides | None = None  # what beacons say
         self._working = False  # at the last look
         self._inactive_ms = 0
         self._look_ns = 0
@@ -90,7 +90,7 @@ class Link:
     @property
     def one_sided(self) -> OneSided | None:
         """Who of both believes in the link alone."""
-        return self._sides.one_sided
+        return self._sides.one_sided if self._sides else None
 
     # ---- evidence ---------------------------------------------------------------------------
 
@@ -161,6 +161,7 @@ class Link:
         if beacon.signal_dbm is not None:
             self.beacon_signal_dbm = beacon.signal_dbm
         self.obstacle = _obstacle(beacon, own)
+        self._sides = self._sides or Sides()
         self._sides.beacon(beacon.peers, self._working)
         # Whoever is back may have been switched off meanwhile: the kernel has to say.
         self._wants_look = self._working and self.presence is None
@@ -191,7 +192,7 @@ class Link:
         self.beacon = self.obstacle = None
         self.questions.beacon()
         self.patience.cadence.forget_claims()
-        self._sides.established()
+        self._sides = None
 
     # ---- questions --------------------------------------------------------------------------
 
@@ -210,7 +211,7 @@ class Link:
         self.questions.plan(now, heard_ns, self.silence_ns, means.pokes(now))
 
     def ask(self, now: int, means: Means) -> Question:
-        """What to ask, when the questions says so or later; then :meth:`plan` anew."""
+        """What to ask, at ``questions.ask_ns`` or later; then :meth:`plan` anew."""
         self.questions.ask(now)
         if self.questions.wants_probe:
             means.asked(now)
@@ -265,8 +266,9 @@ class Link:
         self.restarts += restarted
         if restarted or (working and not self._working):
             self.traffic.begin()
-            self._sides.established()
-        elif self._working and not working:
+            if self._sides:
+                self._sides.established()
+        elif self._working and not working and self._sides:
             self._sides.lost(self.beacon.peers if self.beacon else None)
         self.plink, self.presence, self.reason = plink, presence, reason
         self._working, self.ids = working, ids

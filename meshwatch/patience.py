@@ -47,7 +47,7 @@ class Patience:
     def __init__(self) -> None:
         self.cadence = Cadence()
         self._loss = Loss()
-        self._doubt = Doubt()
+        self._doubt: Doubt | None = None  # it was never asked
         self.late_ns = self.quiet_ns = self.departed_ns = 0
         self._due = 0
         self._unsettled = 0  # beacons missed in the silence under way
@@ -96,6 +96,7 @@ class Patience:
         """Such a silence ended in which it was probed or poked; ``unanswered``: as often in vain
         as makes a verdict."""
         if self.missed(silence_ns) < self._most_missed:  # else it was away
+            self._doubt = self._doubt or Doubt()
             self._doubt.ended(unanswered)
             if unanswered:
                 self.learn()
@@ -107,7 +108,7 @@ class Patience:
         late = loss.unusual(LATE_PER_NS * interval_ns)
         departed = max(DEPARTED_LEAST, loss.unusual(DEPARTED_PER_NS * interval_ns))
         quiet = max(QUIET_LEAST, late, loss.unusual(QUIET_PER_BEACON))
-        if self._doubt.share:  # that long a silence, and then no answer
+        if self._doubt and self._doubt.share:  # that long a silence, and then no answer
             late = max(late, loss.unusual(REFUSED_PER_NS * interval_ns / self._doubt.share))
         self.late_ns, self.quiet_ns, self.departed_ns = (
             min(missed, self._most_missed) * interval_ns + interval_ns // 4
