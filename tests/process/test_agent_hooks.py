@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from meshwatch.model import Presence
+from meshwatch.model import Plink, Presence
+from meshwatch.observations import ClaimMade, StationSeen
 from tests.process.agents import Agent, Daemon, agent, daemon, play
 from tests.process.air import IFINDEX, NEIGHBOR, Air
+from tests.process.served_table import ServedTable, station
 
 HOOKS = ("--no-poke", "--no-names")
 OTHER = "02:00:00:00:00:02"
@@ -300,6 +302,41 @@ def test_two_hundred_neighbors_at_once(place: Place) -> None:
         "rmdir running/$$\n",
     )
     place.hook("20-tell", TELL)
+    play(scene)
+
+
+def test_names_and_gates_of_a_real_table(place: Place) -> None:
+    gate = station(Plink.ESTAB)._replace(connected_to_gate=1)
+    named = ClaimMade(
+        ifindex=IFINDEX,
+        address=NEIGHBOR,
+        claimant="names",
+        uid=0,
+        name="ana.local",
+        lifetime_ns=3600 * 10**9,
+    )
+
+    async def scene(air: Air) -> None:
+        with ServedTable(place.directory) as table:
+            table.settle("mesh0")
+            async with agent(place.directory, air, *HOOKS, "--hooks", str(place.etc)) as running:
+                await running.says("following meshwatchd")
+                table.present(NEIGHBOR)
+                await place.told(1)
+                table.observe(named)
+                await place.told(2)
+                table.observe(StationSeen(IFINDEX, NEIGHBOR, gate))
+                await place.told(4)
+                table.deleted(NEIGHBOR)
+                lines = await place.told(6)
+        assert lines[:2] == ["mesh0 came", "mesh0 named ana.local"]
+        assert sorted(lines[2:4]) == ["mesh0 changed ana.local", f"mesh0 uplink {NEIGHBOR}"]
+        assert sorted(lines[4:]) == ["mesh0 gone ana.local", "mesh0 no-uplink"]
+
+    place.hook(
+        "tell",
+        f"#!/bin/sh\necho $1 $2 $MESHWATCH_NAME $MESHWATCH_GATES >>{place.directory}/told\n",
+    )
     play(scene)
 
 
