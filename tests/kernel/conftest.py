@@ -39,7 +39,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.kernel)
-            item.add_marker(pytest.mark.timeout(400))
+            item.add_marker(pytest.mark.timeout(600))
 
 
 @pytest.fixture(scope="session")
@@ -90,11 +90,13 @@ def met(lab: Lab, daemons: dict[str, Daemon]) -> Lab:
         "for i in 0 1 2 3; do\n"
         "ip link set mesh$i up\n"
         "iw dev mesh$i info | grep -q channel || iw dev mesh$i mesh join classroom freq 2412\n"
+        # What a scenario that failed may have left.
+        "iw dev mesh$i set mesh_param mesh_rssi_threshold=0 mesh_power_mode=active\n"
         "done"
     )
     for index in range(RADIOS):
         lab.reach(index, 1)
     lab.await_links(12)
     for name, daemon in daemons.items():
-        lab.settle(daemon, 15, f"{name}, before the scenario")
+        lab.settle(daemon, 45, f"{name}, before the scenario")
     return lab

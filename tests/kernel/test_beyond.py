@@ -12,9 +12,9 @@ from tests.kernel.lab import Daemon, Lab, address, until
 from tests.kernel.told import await_presence, await_row, told
 from tools.vm import deeds
 
-SOON_S = 15.0
-SILENCE_S = 60.0
-PATH_S = 40.0  # paths are looked at every 5 s at best
+SOON_S = 45.0
+SILENCE_S = 120.0
+PATH_S = 120.0  # paths are looked at every 5 s at best
 Daemons = dict[str, Daemon]
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from tests.kernel.lab import POLL_S, Daemon, Lab, address, until
 from tests.kernel.told import await_presence, presence
 
-SOON_S = 15 * POLL_S
-SILENCE_S = 30.0
+SOON_S = 45 * POLL_S
+SILENCE_S = 90.0
 
 
 def test_four_meet(met: Lab, daemon: Daemon) -> None:

@@ -11,7 +11,7 @@ import signal
 from tests.kernel.conftest import UNPRIVILEGED
 from tests.kernel.lab import Daemon, Lab, until
 
-SOON_S = 15.0
+SOON_S = 45.0
 
 
 def test_radio_driver_unloaded_and_loaded(met: Lab, daemons: dict[str, Daemon]) -> None:
