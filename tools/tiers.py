@@ -22,9 +22,12 @@ PYTHON = sys.executable
 PYTEST = (PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider")
 
 
-# What every change must pass on a real kernel, in some minutes; and every way to fall silent.
+# What every change must pass on a real kernel, in some minutes; and every way to fall silent, to
+# seem to, and to lie.
 CORE = tuple(f"tests/kernel/test_{name}.py" for name in ("vm", "scenarios", "upheavals"))
-PRESENCE = tuple(f"tests/kernel/test_{name}.py" for name in ("silence", "beyond"))
+PRESENCE = tuple(
+    f"tests/kernel/test_{name}.py" for name in ("silence", "beyond", "deafness", "hostile")
+)
 
 
 class Tier(NamedTuple):
