@@ -29,6 +29,7 @@ COLUMNS = (
     Column("HEARD", 8, width=5, right=True),
     Column("LOSS", 9, right=True),
     Column("REACH", 10),
+    Column("IP", 13),
     Column("REASON", 12),
 )
 
@@ -131,8 +132,15 @@ def _cells(neighbor: Neighbor, names: Names, now_unix_ms: int) -> list[Cell]:
         Cell(text.duration(now_unix_ms - readings.last_heard_unix_ms)),
         Cell(text.NOTHING if lost is None else f"{lost}%"),
         Cell(text.reach(int(readings.reach, 16)) if direct(neighbor) else text.NOTHING),
+        Cell(_ip(neighbor)),
         Cell(neighbor.reason, "dim"),
     ]
+
+
+def _ip(neighbor: Neighbor) -> str:
+    """The address to try first; a guess is worth no column."""
+    known = [each.address for each in neighbor.addresses if each.proof != "derived"]
+    return text.printable(known[0]) if known else text.NOTHING
 
 
 def direct(neighbor: Neighbor) -> bool:

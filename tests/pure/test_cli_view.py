@@ -427,6 +427,12 @@ def test_the_picture_says_when_the_daemon_is_gone_and_back() -> None:
     assert lines[-1].endswith("meshwatchd is back")
 
 
+def test_the_table_has_the_address_to_try_first_and_no_guesses() -> None:
+    for addresses, shown in (((FOUND, GUESS), "10.0.0.1"), ((GUESS,), "-"), ((), "-")):
+        _, row = table(mirror([neighbor(2, addresses=addresses)]))
+        assert row.split()[-2] == shown
+
+
 def test_show_finds_by_any_name() -> None:
     of = mirror([neighbor(1), neighbor(2, name="Ben.local", nick="Ben")])
     for wanted in ("anna", "ben.local", "BEN", BEN, BEN[:-1] + "2"):
