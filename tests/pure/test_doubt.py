@@ -5,6 +5,9 @@ from __future__ import annotations
 from meshwatch.cadence import TU_NS
 from meshwatch.doubt import Doubt
 from meshwatch.patience import MOST_MISSED, Patience
+from tools.bench.simulation.air import Air
+from tools.bench.simulation.setting import Form, Setting
+from tools.bench.simulation.trials import life
 
 B_NS = 1000 * TU_NS
 
@@ -73,3 +76,10 @@ def test_who_was_away_was_no_mistake() -> None:
     late_ns = patience.late_ns
     patience.asked(100 * B_NS, unanswered=True)
     assert patience.late_ns == late_ns
+
+
+def test_bursts_of_three_beacons_are_departures_only_until_they_are_known() -> None:
+    """All frames are lost for 2.4 s, and none for 9.5 s, in the mean: some 1400 bursts."""
+    lived = life(Setting(Form.TAP, 1000, Air(0.2, burst_beacons=3)), 1, 0.2)
+    assert lived.quiets > 0
+    assert lived.departures <= 2
