@@ -65,6 +65,13 @@ class Learned(NamedTuple):
     facts: names.Facts
 
 
+class Elsewhere(NamedTuple):
+    """The right answer from an address that nobody knows to be the neighbor's."""
+
+    neighbor: Neighbor
+    ip: str
+
+
 class _Series:
     """One neighbor, and the questions it gets until it answers."""
 
@@ -82,6 +89,7 @@ class _Series:
         self.asked: dict[int, str] = {}  # identifier: address
         self.answers = 0
         self.records: names.Records = ()
+        self.elsewhere = False  # it answered from an address unknown to us
 
 
 class Asking:
@@ -146,14 +154,25 @@ class Asking:
         dues = (series.due_ns for series in self._series.values())
         return min((due for due in dues if due is not None), default=None)
 
-    def received(self, datagram: bytes, source: Source, now: int) -> Learned | None:
-        """What an answer says together with those before it, or None if it was dropped."""
+    def received(self, datagram: bytes, source: Source, now: int) -> Learned | Elsewhere | None:
+        """What an answer says together with those before it, or None if it was dropped.
+
+        Avahi answers from a unique local address, if its interface has one. The kernel finds out
+        whose that is as soon as something is sent there, and the daemon will tell: Elsewhere asks
+        for that, once a series. The answer is dropped, for the next one may be taken.
+        """
         identifier = names.identifier_of(datagram)
         key = None if identifier is None else self._asked.get(identifier)
-        if identifier is None or key is None or not self._is_from(key, source):
+        if identifier is None or key is None or not _is_responder(key, source):
             self.dropped[Drop.UNASKED] += 1
             return None
         series = self._series[key]
+        if source.ip not in {*series.asked.values(), *addresses(series.neighbor)}:
+            self.dropped[Drop.UNASKED] += 1
+            if series.elsewhere or source.ifindex:
+                return None
+            series.elsewhere = True
+            return Elsewhere(series.neighbor, source.ip)
         if series.answers >= MOST_ANSWERS:
             self.dropped[Drop.TOO_MANY] += 1
             return None
@@ -188,14 +207,6 @@ class Asking:
             gap_ns = AGAIN_NS
         series.due_ns = now + gap_ns
         return Question(series.neighbor, ip, names.question(identifier, self._services, ip))
-
-    def _is_from(self, key: NeighborKey, source: Source) -> bool:
-        """Whether this is a responder (RFC 6762, 6), and that of the neighbor. Avahi may answer
-        from another address of its interface than it was asked at."""
-        if source.port != names.PORT or source.ifindex not in {0, key.ifindex}:
-            return False
-        series = self._series[key]
-        return source.ip in series.asked.values() or source.ip in addresses(series.neighbor)
 
     def _begin(self, series: _Series, neighbor: Neighbor, now: int | None) -> None:
         self._forget(series)
@@ -264,6 +275,11 @@ def link_locals(neighbor: Neighbor) -> list[str]:
     scoped = (each.address.partition("%") for each in neighbor.addresses)
     known = [ip for ip, scope, _ in scoped if scope]
     return known or [link_local(neighbor.address)]
+
+
+def _is_responder(key: NeighborKey, source: Source) -> bool:
+    """Whether this is one (RFC 6762, 6), on the neighbor's side."""
+    return source.port == names.PORT and source.ifindex in {0, key.ifindex}
 
 
 def _same_life(old: Neighbor, new: Neighbor) -> bool:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import socket
+import struct
 import time
 from collections import Counter
 from collections.abc import Iterable
 
 from meshwatch import names
-from meshwatch.asking import Asking, Question, Source, claim
+from meshwatch.asking import Asking, Elsewhere, Learned, Question, Source, claim
 from meshwatch.claimant import Claimant
 from meshwatch.client import Came, Changed, Disconnected, Event, Mirror, Removed, Resynchronised
 from meshwatch.complaints import Complaints
+from meshwatch.poking import DISCARD_PORT
 
 HOP_LIMIT = 255  # RFC 6762, 11: others might take the question for one from elsewhere
 DATAGRAMS_PER_TURN = 64
+
+
+_PACKET_INFO = struct.Struct("=16sI")  # struct in6_pktinfo: source address, interface (ipv6(7))
 
 
 class Inquiry:
@@ -101,10 +107,18 @@ class Inquiry:
         self._turn()
 
     def _take_in(self, datagram: bytes, source: Source) -> None:
-        learned = self._asking.received(datagram, source, time.monotonic_ns())
-        if learned is not None:
-            self.answers += 1
-            self._claimant.claim(claim(learned))
+        match self._asking.received(datagram, source, time.monotonic_ns()):
+            case Learned() as learned:
+                self.answers += 1
+                self._claimant.claim(claim(learned))
+            case Elsewhere(neighbor=neighbor, ip=ip):
+                self._draw_out(ip, neighbor.ifindex)
+
+    def _draw_out(self, ip: str, ifindex: int) -> None:
+        """Make the kernel look for this address on the interface (RFC 4861, 7.2)."""
+        over = (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, _PACKET_INFO.pack(bytes(16), ifindex))
+        with contextlib.suppress(OSError), _open() as out:
+            out.sendmsg([b""], [over], 0, (ip, DISCARD_PORT, 0, 0))
 
 
 def _open() -> socket.socket:

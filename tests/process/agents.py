@@ -15,6 +15,7 @@ from meshwatch.claims import Claims
 from meshwatch.feed import Feed
 from meshwatch.letterbox import Letterbox
 from meshwatch.model import (
+    Address,
     Change,
     Evidence,
     Interface,
@@ -71,6 +72,7 @@ class Daemon:
         interface: str = "mesh0",
         ifindex: int = IFINDEX,
         beacon_interval_tu: int = 100,
+        addresses: tuple[Address, ...] = (),
     ) -> None:
         """This neighbor came into, or is now in this state."""
         row = Neighbor(
@@ -82,6 +84,7 @@ class Daemon:
             since_ns=0,
             first_heard_ns=0,
             evidence=SILENCE if presence is Presence.QUIET else None,
+            addresses=addresses,
             readings=Readings(last_heard_ns=0, beacon_interval_tu=beacon_interval_tu),
         )
         old = self._rows.get(row.key)

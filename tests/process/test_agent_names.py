@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from meshwatch.model import Presence
+from meshwatch.model import Address, AddressProof, AddressScope, Presence
 from meshwatch.observations import ClaimMade
 from tests.process.agents import agent, daemon, play
 from tests.process.air import IFINDEX, NEIGHBOR, Air
@@ -171,6 +171,30 @@ def test_another_daemon_is_told_what_the_one_before_knew(tmp_path: Path) -> None
                     (claim,) = await serving.claims(1)
                     assert isinstance(claim, ClaimMade)
                 await running.says("lost meshwatchd")
+
+    play(scene)
+
+
+def test_a_responder_that_answers_from_another_address(tmp_path: Path) -> None:
+    """As avahi does; the kernel is made to look for it, and once the daemon knows it, it counts."""
+
+    async def scene(air: Air) -> None:
+        for ip, device in (("fd00::1", "far"), ("fd00::2", "mesh0")):
+            add = await air.spawn(["ip", "address", "add", f"{ip}/64", "dev", device, "nodad"])
+            assert await add.wait() == 0
+        async with (
+            avahi(air, tmp_path, "ana", PRESENCE),
+            daemon(tmp_path) as serving,
+            agent(tmp_path, air, *NAMES) as running,
+        ):
+            await running.says("following meshwatchd")
+            serving.tell(Presence.PRESENT)
+            assert await air.arrived() == "0 fd00::1 far"
+            known = Address("fd00::1", AddressScope.UNIQUE_LOCAL, AddressProof.KERNEL)
+            serving.tell(Presence.PRESENT, addresses=(known,))
+            (claim,) = await serving.claims(1)
+            assert isinstance(claim, ClaimMade)
+            assert claim.name == "ana.local"
 
     play(scene)
 

@@ -19,6 +19,7 @@ from meshwatch.asking import (
     TRIES,
     Asking,
     Drop,
+    Elsewhere,
     Learned,
     Source,
     claim,
@@ -163,7 +164,7 @@ def test_a_second_datagram_of_an_answer_adds_to_the_first() -> None:
     half = bytearray(answer(1))
     half[7] = 1  # of eight records
     learned = who.received(bytes(half), at(IP, 3), 5 * MS)
-    assert learned is not None
+    assert isinstance(learned, Learned)
     assert learned.facts == Facts(name="ana.local")
     assert who.received(answer(1), at(IP, 3), 6 * MS) == Learned(neighbor(), ANA)
     assert who.deadline() == 2 * S + 5 * MS
@@ -192,6 +193,21 @@ def test_answers_that_nobody_asked_for_are_dropped() -> None:
     assert who.received(answer(1), at(IP, 3), 0) is not None
 
 
+def test_an_answer_from_an_address_unknown_to_us_is_a_hint_once() -> None:
+    """When the daemon knows whose it is, the answer to the next question counts."""
+    who = asking()
+    who.told(neighbor(), 0)
+    who.due(0)
+    assert who.received(answer(1), at("fd00::1", 0), 0) == Elsewhere(neighbor(), "fd00::1")
+    assert who.received(answer(1), at("fd00::2", 0), 0) is None
+    assert who.dropped == {Drop.UNASKED: 2}
+    known = neighbor(addresses=(f"{IP}%mesh0", "fd00::1"))
+    who.told(known, 10 * MS)
+    assert who.deadline() == 50 * MS
+    who.due(50 * MS)
+    assert who.received(answer(2), at("fd00::1", 0), 51 * MS) == Learned(known, ANA)
+
+
 def test_what_cannot_be_read_is_dropped_and_the_questions_go_on() -> None:
     who = asking()
     who.told(neighbor(), 0)
@@ -218,7 +234,7 @@ def test_news_of_no_concern_changes_nothing() -> None:
     who.told(msgspec.structs.replace(neighbor(), gate=True), 10 * MS)
     assert who.deadline() == 50 * MS
     learned = who.received(answer(1), at(IP, 3), 20 * MS)
-    assert learned is not None
+    assert isinstance(learned, Learned)
     assert learned.neighbor.gate is True
 
 
