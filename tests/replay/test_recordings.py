@@ -35,7 +35,7 @@ REMEDY_NS = 3 * SECOND_NS
 # Losing each datagram in turn would take minutes for the long recordings.
 LOSSES = 40
 # Told of the past, which a loss does change.
-HISTORY = {"since_ns", "first_heard_ns", "reason", "evidence", "restarts"}
+HISTORY = {"since_ns", "first_heard_ns", "reason", "evidence", "restarts", "bouncing"}
 HISTORY_OF_READINGS = {"reach", "loss_percent", "measured_ns"}
 
 
@@ -209,6 +209,17 @@ STORIES = {
     "restart": {1: f"{MET}; {SILENCE}(; [a-z ]+)*; present (restarted|established)"},
     "ten": {i: f"{MET}; heard closed" if i in (2, 5, 7) else MET for i in range(1, 11)},
     "traffic": {1: f"{MET}; {DEPARTURE}; {RETURN}", 2: MET},
+    # Whose block is only seen in beacons is present all the time, on one side.
+    "blocked": {1: f"{MET}; (heard closed; {MET}|present restarted); heard blocked; {MET}"},
+    "threshold": dict.fromkeys((1, 2), f"{MET}; gone (deleted|absent)(; heard closed)?; {MET}"),
+    "lossy": {1: MET, 2: MET},
+    "lossy-often": {1: MET, 2: MET},
+    "fading": {1: f"{MET}; {DEPARTURE}; {RETURN}"},
+    "asleep": {1: f"{MET}; {DEPARTURE}; {RETURN}", 2: MET},
+    "scan": {1: MET, 2: MET},
+    "switch": {1: MET, 2: MET},
+    "chain": {1: f"{MET}; {DEPARTURE}", 3: "present path(; quiet expired)?; gone unreachable"},
+    "gate": {1: MET, 2: MET},
 }
 
 
