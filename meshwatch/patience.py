@@ -17,7 +17,7 @@ _SECOND_NS = 1_000_000_000
 #: departure that was none, and one although probes were asked. That a neighbor is called quiet
 #: goes by its beacons, not by the clock.
 LATE_PER_NS = 1.5 / (60 * _SECOND_NS)
-DEPARTED_PER_NS = 1.5 / (86_400 * _SECOND_NS)
+DEPARTED_PER_NS = 1.2 / (86_400 * _SECOND_NS)
 REFUSED_PER_NS = 0.5 / (86_400 * _SECOND_NS)
 QUIET_PER_BEACON = 1 / 2000
 
