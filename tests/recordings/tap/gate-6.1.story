@@ -1,0 +1,7 @@
+1795387802020 joined: 0 1 2
+1795387806776 linked: 1 2
+1795387818519 watching
+1795387826085 a gate: 1
+1795387829414 told present: 1, gate True
+1795387840607 no gate: 1
+1795387841715 told present: 1, gate False
