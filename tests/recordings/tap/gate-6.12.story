@@ -1,0 +1,7 @@
+1795388335036 joined: 0 1 2
+1795388336580 linked: 1 2
+1795388342945 watching
+1795388344467 a gate: 1
+1795388346367 told present: 1, gate True
+1795388352019 no gate: 1
+1795388353753 told present: 1, gate False
