@@ -121,7 +121,7 @@ class Entry:
         if self.claimed is not None:
             ends_ns = self.claims_end_ns
             due_ns = ends_ns if due_ns is None else min(due_ns, ends_ns or due_ns)
-        if self._pending is None or self.row is None:
+        if self._pending is None or self.row is None or self._held:
             return due_ns
         paced_ns = self._paced_ns + PACE_NS
         return paced_ns if due_ns is None else min(due_ns, paced_ns)

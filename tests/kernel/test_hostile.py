@@ -89,11 +89,6 @@ def test_malformed_frames_are_survived(attacked: Lab, daemons: Daemons) -> None:
     settle(attacked, daemons, "after the malformed frames")
 
 
-# Held-back news with readings that wait besides: Table.tick() does not return.
-hangs = pytest.mark.xfail(reason="what is held back is due at the time of readings", run=False)
-
-
-@hangs
 def test_malformed_beacons_in_a_neighbors_name_are_survived(
     attacked: Lab, daemons: Daemons
 ) -> None:
@@ -106,7 +101,6 @@ def test_malformed_beacons_in_a_neighbors_name_are_survived(
     settle(attacked, daemons, "after the malformed beacons")
 
 
-@hangs
 def test_beacons_in_a_neighbors_name_remove_nobody(attacked: Lab, daemons: Daemons) -> None:
     """They claim that it sends a hundred times as often, is in another mesh, and has no peers."""
     since_s = attacked.clock()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from meshwatch.entry import NEWS_BURST, NEWS_PERIOD_NS
 from meshwatch.model import Neighbor, Plink, Presence
-from tests.pure.scenarios import SECOND, Story, look
+from meshwatch.observations import StationSeen
+from tests.pure.scenarios import MESH0, PEER, SECOND, Story, look, station
 
 PERIOD_S = NEWS_PERIOD_NS // SECOND
 
@@ -60,3 +63,20 @@ def test_who_is_held_back_and_gone_is_not_told_and_not_due() -> None:
     story.at(101, look(Plink.ESTAB, 12_000))
     assert story.at(60 * PERIOD_S) == []
     assert story.table.deadline() is None
+
+
+@pytest.mark.timeout(20)
+def test_readings_that_wait_do_not_hurry_what_is_held_back() -> None:
+    """The table once ticked for ever: what was due might not be told."""
+
+    def restarted(ids: int, signal_dbm: int) -> StationSeen:
+        seen = station(inactive_ms=10, llid=ids, plid=ids, signal_dbm=signal_dbm)
+        return StationSeen(MESH0, PEER, seen)
+
+    story = Story()
+    for number in range(NEWS_BURST):
+        story.at(1, restarted(number, -30))
+    story.at(1.2, restarted(NEWS_BURST - 1, -40))  # to be told at 2 s
+    story.at(1.4, restarted(NEWS_BURST, -40))  # to be told at 11 s
+    assert story.at(3, restarted(NEWS_BURST, -40)) == []
+    assert len(story.at(1 + PERIOD_S)) == 1
