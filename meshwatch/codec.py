@@ -11,6 +11,8 @@ import struct
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from meshwatch.pyroute import import_parts_only
+
 # linux/rtnetlink.h: leave out the 200 bytes of statistics of every link, they are not read.
 RTEXT_FILTER_SKIP_STATS = 1 << 3
 
@@ -25,6 +27,9 @@ _NETLINK_HEADER, _IFINDEX = 16, struct.Struct("=4xi")
 _MAC = re.compile("[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 _BEFORE_FRAME = 16 + 4 + 8 + 12 + 4  # headers, IFINDEX, MAC, head of FRAME: the last attribute
+
+
+import_parts_only()
 
 
 class Link(NamedTuple):

@@ -159,6 +159,7 @@ async def _open_both(name: str, groups: int, receive_buffer_bytes: int) -> Chann
 
 
 async def _open_route(name: str, groups: int, receive_buffer_bytes: int) -> Channel:
+    import pyroute2.iproute  # noqa: F401  (the next import needs it first: they go in a circle)
     from pyroute2.netlink.rtnl.iprsocket import AsyncIPRSocket
 
     opener = AsyncIPRSocket(rcvbuf=receive_buffer_bytes)

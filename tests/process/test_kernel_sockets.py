@@ -198,7 +198,7 @@ print(converse(talk, channels, InterfaceDeleted)[-1] == InterfaceDeleted(seen.if
 def test_nobody_may_do_all_this() -> None:
     script = """
 import asyncio, os
-import meshwatch.kernel as kernel, pyroute2.netlink.rtnl.iprsocket, pyroute2.netlink.nl80211
+import meshwatch.kernel as kernel, pyroute2.iproute, pyroute2.netlink.nl80211
 if os.geteuid() == 0:
     os.setgroups([]); os.setgid(65534); os.setuid(65534)
 asyncio.run(kernel.open_nlctrl(64 << 20))
