@@ -2,27 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-import time
-
 import pytest
 
 from tests.prosody.conftest import Room
 from tools.lab.laptop import Laptop, meet, part
-
-
-def held(laptop: Laptop) -> int:
-    """How many messages wait on the disk."""
-    return len(list((laptop.home / "data/meshwatch/outbox").glob("*/*/*.xml")))
-
-
-def holds(laptop: Laptop, count: int) -> None:
-    """Wait until so many messages are on the disk."""
-    deadline = time.monotonic() + 10
-    pause = threading.Event()
-    while held(laptop) != count:
-        assert time.monotonic() < deadline, f"{held(laptop)} held, not {count}"
-        pause.wait(0.01)
 
 
 def say(laptop: Laptop, other: Laptop, texts: list[str]) -> None:
@@ -42,14 +25,14 @@ def test_messages_to_an_absent_neighbor_wait_and_survive_a_killed_server(room: R
     ronaldo.person.sees(ana.jid, "unavailable")
     texts = numbered("held")
     say(ronaldo, ana, texts)
-    holds(ronaldo, len(texts))
+    ronaldo.holds(len(texts))
     ronaldo.kill()
     ronaldo.log_out()
     ronaldo.start()
     meet(ronaldo, ana)
     ana.person.reads(texts[-1])
     assert ana.person.bodies() == texts
-    holds(ronaldo, 0)
+    ronaldo.holds(0)
 
 
 def test_messages_written_before_anybody_knows_are_neither_lost_nor_doubled(room: Room) -> None:
@@ -59,14 +42,14 @@ def test_messages_written_before_anybody_knows_are_neither_lost_nor_doubled(room
         ana.station.leave()
         texts = numbered(f"edge {cycle}")
         say(ronaldo, ana, texts)
-        holds(ronaldo, len(texts))
+        ronaldo.holds(len(texts))
         part(ronaldo, ana)
         ronaldo.person.sees(ana.jid, "unavailable")
         meet(ronaldo, ana)
         ana.person.reads(texts[-1])
         written += texts
     assert ana.person.bodies() == written
-    holds(ronaldo, 0)
+    ronaldo.holds(0)
 
 
 def test_a_message_whose_acknowledgement_was_lost_is_not_shown_twice(room: Room) -> None:
@@ -77,14 +60,14 @@ def test_a_message_whose_acknowledgement_was_lost_is_not_shown_twice(room: Room)
     ana.kill()  # remembers what it has taken
     ana.log_out()
     part(ronaldo, ana)
-    assert held(ronaldo) == 1
+    assert ronaldo.held() == 1
     ana.station.heard_by(ronaldo.station)
     ana.start()
     meet(ronaldo, ana)
     ronaldo.person.say(ana.jid, "and then")
     ana.person.reads("and then")
     assert ana.person.bodies() == ["and then"]
-    holds(ronaldo, 0)
+    ronaldo.holds(0)
 
 
 @pytest.mark.parametrize("skew_s", [-1.0, 1.0])
@@ -93,7 +76,7 @@ def test_one_learns_a_second_before_the_other(room: Room, skew_s: float) -> None
     first, second = (one, other) if skew_s > 0 else (other, one)
     one.person.say(other.jid, "before we ever met")
     other.person.say(one.jid, "me too")
-    holds(one, 1)
+    one.holds(1)
     meet(first, second, abs(skew_s))
     other.person.reads("before we ever met")
     one.person.reads("me too")
@@ -116,7 +99,7 @@ def test_flapping_loses_nothing(room: Room) -> None:
         meet(ronaldo, ana)
     ana.person.reads(written[-1])
     assert ana.person.bodies() == written
-    holds(ronaldo, 0)
+    ronaldo.holds(0)
     presences = [e["type"] for e in ronaldo.person.events if e["event"] == "presence"]
     if presences[-1] != "available":
         ronaldo.person.sees(ana.jid, "available")
@@ -127,7 +110,7 @@ def test_a_server_that_is_killed_with_messages_under_way_loses_none(room: Room) 
     ana.station.leave()
     texts = numbered("under way")
     say(ronaldo, ana, texts)
-    holds(ronaldo, len(texts))
+    ronaldo.holds(len(texts))
     ronaldo.kill()
     ronaldo.log_out()
     ana.station.enter()
@@ -141,10 +124,10 @@ def test_a_server_that_is_down_is_tried_again(room: Room) -> None:
     ana.log_out()
     ana.kill()
     ronaldo.person.say(ana.jid, "when you are back")
-    holds(ronaldo, 1)
+    ronaldo.holds(1)
     ronaldo.log_line("connection refused")
     ana.start()
-    holds(ronaldo, 0)
+    ronaldo.holds(0)
     ana.person.reads("when you are back")
 
 
@@ -153,7 +136,7 @@ def test_a_message_that_waited_too_long_comes_back(room: Room) -> None:
     ronaldo.person.say("nobody@nowhere.laptop.example", "are you there?")
     error = ronaldo.person.wait(lambda e: e["event"] == "message" and e["type"] == "error")
     assert "did not come into range in time" in error["text"]
-    holds(ronaldo, 0)
+    ronaldo.holds(0)
 
 
 def test_more_than_fits_comes_back_at_once(room: Room) -> None:
@@ -162,11 +145,20 @@ def test_more_than_fits_comes_back_at_once(room: Room) -> None:
         ronaldo.person.say("ana@ana.laptop.example", text)
     error = ronaldo.person.wait(lambda e: e["event"] == "message" and e["type"] == "error")
     assert "too many messages" in error["text"]
-    assert held(ronaldo) == 2
+    assert ronaldo.held() == 2
+
+
+def test_a_request_that_is_repeated_at_each_login_is_held_once(room: Room) -> None:
+    ronaldo = room.laptop("ronaldo")
+    ronaldo.person.subscribe("ana@ana.laptop.example")
+    ronaldo.holds(1)
+    ronaldo.log_out()
+    ronaldo.person.say("ana@ana.laptop.example", "after the second login")
+    ronaldo.holds(2)
 
 
 def test_other_domains_go_the_ordinary_way(room: Room) -> None:
     ronaldo = room.laptop("ronaldo")
     ronaldo.person.say("somebody@elsewhere.example", "over the Internet")
     ronaldo.log_line("Resolve _xmpps-server._tcp.elsewhere.example IN SRV")
-    assert held(ronaldo) == 0
+    assert ronaldo.held() == 0

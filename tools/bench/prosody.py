@@ -68,7 +68,7 @@ class Bench:
         home = self._directory / str(self._count)
         home.mkdir()
         station = self._air.join(self._count, address)
-        return self._stack.enter_context(Laptop(station, home, user, **words))
+        return self._stack.enter_context(Laptop(station, home, user, level="info", **words))
 
     def run(self, command: tuple[str, ...]) -> None:
         """A program that runs until the end."""

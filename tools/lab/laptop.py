@@ -46,7 +46,7 @@ meshwatch_socket = "{home}/run/news.sock"
 meshwatch_domains = {{ "{suffix}" }}
 unbound = {{ resolvconf = "{home}/resolv.conf"; hoststxt = "{home}/hosts" }}
 {more}
-log = {{ debug = "{home}/prosody.log" }}
+log = {{ {level} = "{home}/prosody.log" }}
 VirtualHost "{domain}"
     ssl = {{ key = "{home}/{domain}.key", certificate = "{home}/{domain}.crt" }}
 """
@@ -149,6 +149,7 @@ class Laptop:
         domain: str | None = None,
         enabled: str = '"meshwatch"',
         secure: bool = True,
+        level: str = "debug",
         more: str = "",
     ) -> None:
         self.station = station
@@ -160,18 +161,13 @@ class Laptop:
         self._config = home / "prosody.cfg.lua"
         self._process: subprocess.Popen[bytes] | None = None
         self._person: Person | None = None
-        self.configure(enabled=enabled, secure=secure, more=more)
-
-    def configure(
-        self, *, enabled: str = '"meshwatch"', secure: bool = True, more: str = ""
-    ) -> None:
-        """Write the configuration, for the next start."""
         text = _CONFIG.format(
             home=self.home,
             modules=MODULES,
             enabled=enabled,
             secure="true" if secure else "false",
             suffix=SUFFIX,
+            level=level,
             more=more,
             domain=self.domain,
         )
@@ -257,6 +253,19 @@ class Laptop:
             waiting.wait(0.01)
         raise TimeoutError(f"{text!r} never came in {log}")
 
+    def held(self) -> int:
+        """How many stanzas wait on the disk."""
+        return len(list((self.home / "data/meshwatch/outbox").glob("*/*/*.xml")))
+
+    def holds(self, count: int) -> None:
+        """Wait until so many stanzas are on the disk."""
+        deadline = time.monotonic() + DEADLINE_S
+        pause = threading.Event()
+        while self.held() != count:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{self.held()} held, not {count}")
+            pause.wait(0.01)
+
     # ---- the person ------------------------------------------------------------------------------
 
     @property
@@ -310,8 +319,10 @@ def part(one: Laptop, other: Laptop, skew_s: float = 0) -> float:
 
 
 def befriend(one: Laptop, other: Laptop) -> None:
-    """Each is on the other's list, and sees the other online."""
+    """Each is on the other's list and sees the other online; nothing is under way any more."""
     here, there = one.person, other.person
     here.subscribe(other.jid)
     here.sees(other.jid, "available")
     there.sees(one.jid, "available")
+    one.holds(0)
+    other.holds(0)

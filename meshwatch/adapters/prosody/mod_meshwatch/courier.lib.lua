@@ -107,10 +107,11 @@ function courier.ask(session)
     session.sends2s(st.stanza("r", { xmlns = SM }))
 end
 
--- Whether this stanza is a copy of one that the outbox keeps, or came with an id of another's.
+-- The mark of what an outbox sent, ours or a neighbor's, or nil; a stranger may have made it up.
 function courier.id_of(stanza)
     local once = stanza:get_child("once", ONCE)
-    return once and once.attr.id
+    local id = once and once.attr.id
+    return id and #id <= 64 and id:match("^[%w_-]+$")
 end
 
 function courier.strip(stanza)

@@ -65,6 +65,18 @@ local function lasting(stanza)
         and not only_chat_states(stanza)
 end
 
+-- Prosody repeats a subscription request at each login; once is enough for who reads it later.
+local function repeated(from, to, stanza)
+    for _, entry in ipairs(stanza.name == "presence" and outbox.entries(from, to) or {}) do
+        local held = outbox.stanza(entry)
+        local attr = held and held.name == "presence" and held.attr or {}
+        if attr.type == stanza.attr.type and attr.from == stanza.attr.from and attr.to == stanza.attr.to then
+            return true
+        end
+    end
+    return false
+end
+
 local function answer(host_module, stanza, condition, text)
     local kind = stanza.attr.type
     if kind ~= "error" and kind ~= "result" then
@@ -78,9 +90,14 @@ local function say(host_module, event)
     local stanza, from, to = event.stanza, event.from_host, event.to_host
     if not neighbors.is_mesh(to) then
         return nil
-    elseif courier.id_of(stanza) then
-        return true -- mod_smacks sends a copy again, as configured; the outbox has it
-    elseif lasting(stanza) then
+    elseif outbox.has(courier.id_of(stanza) or "") then
+        return true -- mod_smacks sends a copy again, as configured
+    end
+    courier.strip(stanza)
+    if lasting(stanza) then
+        if repeated(from, to, stanza) then
+            return true
+        end
         local entry, condition, text = outbox.put(from, to, stanza)
         if entry then
             courier.pump(from, to)
@@ -90,17 +107,17 @@ local function say(host_module, event)
         return true
     elseif prosody.hosts[from].s2sout[to] or neighbors.in_range(to) then
         return nil
-    elseif stanza.name ~= "presence" then -- which is told anew on arrival
+    elseif stanza.name == "iq" or stanza.name == "message" and not only_chat_states(stanza) then
         answer(host_module, stanza, "remote-server-timeout", "not in radio range")
     end
-    return true
+    return true -- presence is told anew on arrival
 end
 
 -- What mod_smacks gives up on when a stream breaks: the outbox and the next arrival see to it.
 local function failed(event)
     local stanza = event.stanza
     local to = stanza.attr.to and jid.host(stanza.attr.to)
-    if neighbors.is_mesh(to) and (stanza.name == "presence" or courier.id_of(stanza)) then
+    if neighbors.is_mesh(to) and (stanza.name == "presence" or outbox.has(courier.id_of(stanza) or "")) then
         return true
     end
 end
@@ -109,12 +126,9 @@ end
 local function hear(host, handlers, event_name, event)
     local stanza, kind = event.stanza, event.origin and event.origin.type
     local id = courier.id_of(stanza)
-    if not id then
-        return handlers(event_name, event)
-    end
     courier.strip(stanza)
     local from = stanza.attr.from and jid.host(stanza.attr.from)
-    if not (kind == "s2sin" or kind == "s2sout") or not neighbors.is_mesh(from) then
+    if not id or not (kind == "s2sin" or kind == "s2sout") or not neighbors.is_mesh(from) then
         return handlers(event_name, event)
     elseif taken.before(from, host, id) then
         return true

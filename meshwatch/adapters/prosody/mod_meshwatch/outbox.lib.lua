@@ -9,6 +9,7 @@ local outbox = { count = 0, bytes = 0 }
 
 local root -- .../outbox
 local limits -- { messages, bytes }
+local ids = {} -- id -> entry
 local boxes = {} -- [from_host][to_host] = { entries in order, next = number }
 
 local function box_of(from, to)
@@ -21,6 +22,11 @@ local function directory_of(from, to)
     return root .. "/" .. disk.encode(from) .. "/" .. disk.encode(to)
 end
 
+local function add(box, entry)
+    box[#box + 1], ids[entry.id] = entry, entry
+    outbox.count, outbox.bytes = outbox.count + 1, outbox.bytes + entry.bytes
+end
+
 local function read_box(from, to)
     local box, directory = box_of(from, to), directory_of(from, to)
     for _, name in ipairs(disk.names(directory)) do
@@ -28,10 +34,10 @@ local function read_box(from, to)
         if number then
             local path = directory .. "/" .. name
             local text = disk.read(path) or ""
-            box[#box + 1] =
-                { from = from, to = to, path = path, id = id, held_s = tonumber(held_s), bytes = #text }
+            add(box, {
+                from = from, to = to, path = path, id = id, held_s = tonumber(held_s), bytes = #text,
+            })
             box.next = tonumber(number) + 1
-            outbox.count, outbox.bytes = outbox.count + 1, outbox.bytes + #text
         elseif name:sub(-1) == "~" then -- Prosody ended while writing: nobody was told it is held
             os.remove(directory .. "/" .. name)
         end
@@ -50,6 +56,7 @@ end
 
 -- Keep a stanza. The entry, on disk; or nil and the stanza error condition to answer with.
 function outbox.put(from, to, stanza)
+    stanza.attr.xmlns = nil -- each stream has a default namespace of its own
     local text = tostring(stanza)
     if outbox.count >= limits.messages or outbox.bytes + #text > limits.bytes then
         return nil, "resource-constraint", "too many messages wait for neighbors"
@@ -67,8 +74,7 @@ function outbox.put(from, to, stanza)
         return nil, "internal-server-error", "the message could not be stored"
     end
     box.next = box.next + 1
-    box[#box + 1] = entry
-    outbox.count, outbox.bytes = outbox.count + 1, outbox.bytes + #text
+    add(box, entry)
     return entry
 end
 
@@ -99,23 +105,16 @@ function outbox.all()
     return all
 end
 
--- Both servers' default namespaces mean "the stream's own", which a stanza leaves unsaid.
-local function unqualify(stanza)
-    local xmlns = stanza.attr.xmlns
-    if xmlns == "jabber:client" or xmlns == "jabber:server" then
-        stanza.attr.xmlns = nil
-    end
-    for child in stanza:childtags() do
-        unqualify(child)
-    end
-    return stanza
-end
-
 -- The stanza itself, or nil when the disk lost it.
 function outbox.stanza(entry)
     local text = disk.read(entry.path)
     local ok, stanza = pcall(parse_xml, text or "")
-    return ok and stanza and unqualify(stanza) or nil
+    return ok and stanza or nil
+end
+
+-- Whether what carries this id is still kept.
+function outbox.has(id)
+    return ids[id] ~= nil
 end
 
 function outbox.remove(entry)
@@ -123,6 +122,7 @@ function outbox.remove(entry)
     for index, other in ipairs(box) do
         if other == entry then
             table.remove(box, index)
+            ids[entry.id] = nil
             os.remove(entry.path)
             outbox.count, outbox.bytes = outbox.count - 1, outbox.bytes - entry.bytes
             return
