@@ -11,6 +11,9 @@ from __future__ import annotations
 
 _MEMORY_SILENCES = 1024.0
 
+# Fewer may have been absences: somebody walked around a corner and was back in some seconds.
+_TELLING_MISTAKES = 3.0
+
 # Before anything is known: as if so many had been, and none mistaken.
 _ASSUMED_SILENCES = 2.0
 
@@ -27,7 +30,8 @@ class Doubt:
     @property
     def share(self) -> float:
         """Of them, so many would have been, or were, taken for a departure."""
-        return self._mistaken / self._silences
+        telling = self._mistaken >= _TELLING_MISTAKES
+        return self._mistaken / self._silences if telling else 0.0
 
     def ended(self, mistaken: bool) -> None:
         """One more ended; ``mistaken``: all was in vain."""

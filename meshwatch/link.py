@@ -51,10 +51,10 @@ class Link:
     """
 
     __slots__ = (
-        "_beacon_ns", "_inactive_ms", "_look_ns", "_sides", "_wants_look", "_working", "address",
-        "beacon", "beacon_signal_dbm", "candidate_ns", "evidence", "evidence_ns", "ids", "ifindex",
-        "life_ns", "obstacle", "patience", "plink", "presence", "questions", "reach", "reason",
-        "restarts", "silence_ns", "since_ns", "station", "traffic",
+        "_beacon_ns", "_departed_after_ns", "_inactive_ms", "_look_ns", "_sides", "_wants_look",
+        "_working", "address", "beacon", "beacon_signal_dbm", "candidate_ns", "evidence",
+        "evidence_ns", "ids", "ifindex", "life_ns", "obstacle", "patience", "plink", "presence",
+        "questions", "reach", "reason", "restarts", "silence_ns", "since_ns", "station", "traffic",
     )  # fmt: skip
 
     def __init__(self, ifindex: int, address: str, account: Account | None = None) -> None:
@@ -82,6 +82,7 @@ class Link:
         self.traffic = Traffic()
         self._sides: Sides | None = None  # what beacons say
         self._working = False  # at the last look
+        self._departed_after_ns: int | None = None  # that sign of life was the last before
         self._inactive_ms = 0
         self._look_ns = 0
         self._beacon_ns = 0
@@ -209,6 +210,8 @@ class Link:
         # Life, on a clock that stops while we are deaf.
         heard_ns = now - hearing.between(self.life_ns, now)
         self.questions.plan(now, heard_ns, self.silence_ns, means.pokes(now))
+        if self.presence is Presence.PRESENT and means.wants_trial(now):
+            self.questions.plan_trial(now)
 
     def ask(self, now: int, means: Means) -> Question:
         """What to ask, at ``questions.ask_ns`` or later; then :meth:`plan` anew."""
@@ -250,6 +253,8 @@ class Link:
         return Presence.HEARD, self.obstacle or Reason.PEERING
 
     def _departed(self, working: bool) -> bool:
+        if self.life_ns is not None and self.life_ns == self._departed_after_ns:
+            return True  # whatever is learned meanwhile, only a sign of life brings it back
         if self.silence_ns >= self.questions.departed_limit_ns(self._working):
             return True
         return working and self.questions.is_enough(self.silence_ns)
@@ -270,6 +275,8 @@ class Link:
                 self._sides.established()
         elif self._working and not working and self._sides:
             self._sides.lost(self.beacon.peers if self.beacon else None)
+        if presence is None:
+            self._departed_after_ns = self.life_ns
         self.plink, self.presence, self.reason = plink, presence, reason
         self._working, self.ids = working, ids
 

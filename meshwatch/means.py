@@ -14,6 +14,8 @@ _MINUTE_NS = 60_000_000_000
 
 #: Until we ask again although nobody answered: the tap may be open now.
 RETRY_NS = 10 * _MINUTE_NS
+#: Between two probes that only try whether probes are answered.
+TRIAL_NS = 1_000_000_000
 #: For so long after a poke the next one is reckoned with, promised or not.
 POKED_NS = 10 * _MINUTE_NS
 _ASKED_IN_VAIN = 3
@@ -63,6 +65,12 @@ class Means:
                 return Probing.NEVER
             return Probing.TRY
         return Probing.GOOD if self._good or self.tapped else Probing.TRY
+
+    def wants_trial(self, now: int) -> bool:
+        """A tap is open, and whether it tells that a frame was acknowledged is not known. It has
+        to be when somebody falls silent: then no answer would say nothing."""
+        asked_before = self._asked > 0 and now - self._asked_ns < TRIAL_NS
+        return self.tapped and not (self._good or asked_before or self._asked >= _ASKED_IN_VAIN)
 
     def pokes(self, now: int) -> bool:
         """An agent may be reckoned with."""

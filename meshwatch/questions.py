@@ -152,6 +152,13 @@ class Questions:
                 self.wants_probe = True
                 self.ask_ns = ready_ns
 
+    def plan_trial(self, now: int) -> None:
+        """A probe at once, of a neighbor who would answer."""
+        ready_ns = max(now, self.account.ready_ns())
+        if not self._dozes and (self.ask_ns is None or ready_ns <= self.ask_ns):
+            self.wants_probe = True
+            self.ask_ns = ready_ns
+
     def ask(self, now: int) -> None:
         """It is asked now; then plan anew."""
         if self.wants_probe:

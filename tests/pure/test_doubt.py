@@ -36,7 +36,16 @@ def test_the_share_of_mistakes_is_as_of_late() -> None:
     assert 0.24 < doubt.share < 0.25
     for _ in range(10_000):
         doubt.ended(mistaken=False)
-    assert 0 < doubt.share < 0.001
+    assert doubt.share == 0
+
+
+def test_two_short_absences_make_no_habit() -> None:
+    doubt = Doubt()
+    doubt.ended(mistaken=True)
+    doubt.ended(mistaken=True)
+    assert doubt.share == 0
+    doubt.ended(mistaken=True)
+    assert doubt.share > 0.5
 
 
 def test_probes_that_failed_with_the_beacons_wait_for_a_longer_silence() -> None:
@@ -44,7 +53,8 @@ def test_probes_that_failed_with_the_beacons_wait_for_a_longer_silence() -> None
     late_ns = patience.late_ns
     patience.asked(5 * B_NS, unanswered=False)
     assert patience.late_ns == late_ns
-    patience.asked(5 * B_NS, unanswered=True)
+    for _ in range(3):
+        patience.asked(5 * B_NS, unanswered=True)
     once_ns = patience.late_ns
     assert once_ns > late_ns + 2 * B_NS
     for _ in range(20):
@@ -54,7 +64,8 @@ def test_probes_that_failed_with_the_beacons_wait_for_a_longer_silence() -> None
 
 def test_answers_win_the_trust_back() -> None:
     patience = bursty()
-    patience.asked(5 * B_NS, unanswered=True)
+    for _ in range(3):
+        patience.asked(5 * B_NS, unanswered=True)
     doubted_ns = patience.late_ns
     for _ in range(100):
         patience.asked(5 * B_NS, unanswered=False)
@@ -82,4 +93,4 @@ def test_bursts_of_three_beacons_are_departures_only_until_they_are_known() -> N
     """All frames are lost for 2.4 s, and none for 9.5 s, in the mean: some 1400 bursts."""
     lived = life(Setting(Form.TAP, 1000, Air(0.2, burst_beacons=3)), 1, 0.2)
     assert lived.quiets > 0
-    assert lived.departures <= 2
+    assert lived.departures <= 4

@@ -17,8 +17,8 @@ for level, names in enumerate(
         "hearing account means cadence loss doubt reach sides traffic patience questions who link"
         " portrait beyond addresses claimed entry port register table feed",
         "pyroute codec records frames netlink pace look nl80211 rtnetlink neighborhood capture"
-        " claims echo_packet echoes protocol pcap recording replay interfaces watched glances probes"
-        " measuring paths scans",
+        " claims echo_packet echoes protocol pcap recording replay interfaces watched glances"
+        " probes measuring paths scans",
         "kernel tap echo_socket bus server letterbox",
         "config pump taps wires sources tee wall playback systemd daemon",
     ]

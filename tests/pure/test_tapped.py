@@ -46,8 +46,11 @@ EVERY_S = 1.024
 class Air(Story):
     """A story with a tap: PEER's beacons come, and questions are collected."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, tells: bool = True) -> None:
+        """``tells``: the driver says what becomes of a frame, and PEER acknowledges the first."""
         super().__init__()
+        self._tells = tells
+        self.trials = 0
         self.last_s = 0.0
         self.now_s = 0.0
         self.asked: list[tuple[float, Question]] = []
@@ -67,6 +70,10 @@ class Air(Story):
             news += self.at(self.now_s)
             for question in self.table.questions():
                 if isinstance(question, AddressWanted):
+                    continue
+                if self._tells and isinstance(question, ProbeWanted) and not self.trials:
+                    self.trials += 1
+                    news += self.at(self.now_s, ProbeAnswered(MESH0, PEER, True))
                     continue
                 self.asked.append((round(self.now_s - self.last_s, 3), question))
                 if isinstance(question, LookWanted):
@@ -124,6 +131,19 @@ def test_a_good_link_is_not_probed() -> None:
     air = Air()
     air.met(600)
     assert [q for _, q in air.asked if isinstance(q, ProbeWanted)] == []
+
+
+def test_a_tap_tries_once_whether_probes_are_answered() -> None:
+    """Also one that was opened when the links were there: no answer would say nothing later."""
+    air = Air()
+    air.met(600)
+    assert air.trials == 1
+
+
+def test_where_no_answer_comes_it_tries_three_times() -> None:
+    air = Air(tells=False)
+    air.met(300)
+    assert [type(question) for _, question in air.asked] == [ProbeWanted] * 3
 
 
 def test_three_probes_unanswered_are_a_departure() -> None:
@@ -198,7 +218,7 @@ def test_our_scan_is_no_silence() -> None:
 
 
 def test_pokes_without_effect_are_a_departure() -> None:
-    air = Air()
+    air = Air(tells=False)
     for second in range(1, 200):
         air.last_s = second
         air.look(second)
@@ -312,3 +332,14 @@ def test_another_radio_of_ours_is_not_touched_by_a_scan() -> None:
     air.at(air.last_s, ScanSeen(1, True))
     air.wait(air.last_s + 1.4)
     assert any(isinstance(question, LookWanted | ProbeWanted) for _, question in air.asked)
+
+
+def test_a_late_answer_about_probes_brings_nobody_back() -> None:
+    """That probes are answered at all puts departures off, and not the one that was told."""
+    air = Air(tells=False)
+    for second in range(1, 200):
+        air.last_s = second
+        air.look(second)
+    assert air.wait(air.last_s + 20)[-1] == "removed silent"
+    assert air.at(air.last_s + 20, ProbeAnswered(MESH0, PEER, False)) == []
+    assert air.look(air.last_s + 20.1) == []
