@@ -17,12 +17,10 @@ from meshwatch.config import Config, ConfigError, load
 from meshwatch.feed import Feed
 from meshwatch.letterbox import Letterbox
 from meshwatch.model import Change
-from meshwatch.observations import (
-    Observation,
-    SourceState,
-)
+from meshwatch.observations import Deaf, Observation, SourceState
 from meshwatch.pcap import MalformedCapture
 from meshwatch.playback import Playback
+from meshwatch.pump import STARVED_NS
 from meshwatch.recording import RecordingFailed
 from meshwatch.server import Server, ServerError
 from meshwatch.sources import Sources
@@ -46,6 +44,7 @@ class Daemon:
         self._sources: Sources | None = None
         self._opened = False
         self._timer: asyncio.TimerHandle | None = None
+        self._due_ns: int | None = None
         self._now = time.monotonic_ns
 
     async def run(self) -> None:
@@ -144,7 +143,11 @@ class Daemon:
         self._hand_on(observations, self._now())
 
     def _ticked(self) -> None:
-        self._settle(self._table.tick(time.monotonic_ns()))
+        now = time.monotonic_ns()
+        if self._due_ns is not None and now - self._due_ns > STARVED_NS:
+            # We stood still, and what came meanwhile waits in the sockets: nobody was silent.
+            self._hand_on([Deaf("daemon", self._due_ns)], now)
+        self._settle(self._table.tick(now))
 
     def _settle(self, changes: list[Change]) -> None:
         """Publish, ask what the table wants to know, and look at the clock again in time."""
@@ -158,7 +161,7 @@ class Daemon:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        deadline = self._table.deadline()
+        self._due_ns = deadline = self._table.deadline()
         if deadline is not None and self._settings.replay is None:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_at(deadline / 1e9, self._ticked)
