@@ -5,7 +5,8 @@
 One machine, one run, side by side: radios 0 to 3 belong to those who want to know, the others to
 as many neighbors, to each of whom everything happens once: nobody walks away every minute, and
 what meshwatch spends on a neighbor is limited by the minute. Those who want to know have a radio
-each, since what one does (probing, poking) shows in the counters of its station entries.
+each, since what one does (probing, poking) shows in the counters of its station entries. All of
+them wake at the same event and share an emulated machine; with --alone there is but the tap form.
 
 All times are CLOCK_MONOTONIC of the guest; the truth is what hwsim0, which hears every
 transmission, showed: the last Confirm, the Close, the last beacon, the first one. With loss, when
@@ -61,6 +62,7 @@ class Knower(NamedTuple):
     name: str
     address: str
     said: Callable[[str], list[Verdict]]  # of this neighbor
+    waited: bool = True  # the next event comes when he has said so
 
 
 class Column:
@@ -119,7 +121,7 @@ def polled(text: str, neighbor: str) -> list[Verdict]:
 class Bench:
     """The guest with everybody in it."""
 
-    def __init__(self, machine: Machine, interval_tu: int, neighbors: int) -> None:
+    def __init__(self, machine: Machine, interval_tu: int, neighbors: int, *, alone: bool) -> None:
         self.lab = Lab(machine)
         self._machine = machine
         self.neighbors = range(OBSERVERS, OBSERVERS + neighbors)
@@ -141,31 +143,38 @@ class Bench:
             timeout_s=120,
         )
         self._phys = phys
-        gone_ms = str(round(8 * interval_tu * TU_S * 1e3))
-        event = machine.spawn(f"iw event -t | python3 {STAMP}", log="event.log")
-        every_s = machine.spawn(["python3", str(POLLER), "mesh3", "1", gone_ms], log="p1.log")
-        every_10_s = machine.spawn(["python3", str(POLLER), "mesh3", "10", gone_ms], log="p10.log")
         self._capture = machine.spawn(
             ["python3", str(CAPTURE), "hwsim0", str(machine.output / "air.pcap")], log="air.log"
         )
         tap = Daemon(machine, "tap", "--interface", "mesh0", prefix=WITH_NET_RAW)
+        tap.await_ready()
+        self.knowers = [Knower("tap", address(0), lambda who: news(tap, who))]
+        if not alone:
+            self._add_others(interval_tu)
+
+    def _add_others(self, interval_tu: int) -> None:
+        machine = self._machine
         bare = Daemon(machine, "bare", "--interface", "mesh1", "--no-tap", prefix=UNPRIVILEGED)
         poke = Daemon(machine, "poke", "--interface", "mesh2", "--no-tap", prefix=UNPRIVILEGED)
-        self._daemons = (tap, bare, poke)
-        for daemon in self._daemons:
+        for daemon in (bare, poke):
             daemon.await_ready()
-        self._agent = machine.spawn(
+        machine.spawn(
             [*UNPRIVILEGED, PYTHON, "-m", "meshwatch.cli", "--runtime-directory",
-             poke.runtime_directory, "agent"], log="agent.log",
+             poke.runtime_directory, "agent", "--no-names", "--no-hooks"], log="agent.log",
         )  # fmt: skip
-        self.knowers = (
-            Knower("tap", address(0), lambda who: news(tap, who)),
+        event = machine.spawn(f"iw event -t | python3 {STAMP}", log="event.log")
+        gone_ms = str(round(8 * interval_tu * TU_S * 1e3))
+        every_s = machine.spawn(["python3", str(POLLER), "mesh3", "1", gone_ms], log="p1.log")
+        every_10_s = machine.spawn(["python3", str(POLLER), "mesh3", "10", gone_ms], log="p10.log")
+        self.knowers += [
             Knower("bare", address(1), lambda who: news(bare, who)),
             Knower("bare+poke", address(2), lambda who: news(poke, who)),
-            Knower("iw event", address(3), lambda who: events(event.output, who)),
+            Knower("iw event", address(3), lambda who: events(event.output, who), waited=False),
             Knower("poll 1 s", address(3), lambda who: polled(every_s.output, who)),
-            Knower("poll 10 s", address(3), lambda who: polled(every_10_s.output, who)),
-        )
+            Knower(
+                "poll 10 s", address(3), lambda who: polled(every_10_s.output, who), waited=False
+            ),
+        ]
 
     def clock(self) -> float:
         """CLOCK_MONOTONIC of the guest, to 10 ms."""
@@ -187,8 +196,8 @@ class Bench:
         return float(said)
 
     def known(self, index: int, since: float, word: str, within_s: float) -> None:
-        """Wait until all daemons and the quick poller said this word since then."""
-        waited = (*self.knowers[:3], self.knowers[4])
+        """Wait until those who are waited for said this word since then."""
+        waited = [knower for knower in self.knowers if knower.waited]
         deadline = time.monotonic() + within_s
 
         def all_said() -> bool:
@@ -314,7 +323,7 @@ def vanish(
 def report(
     events: list[Event],
     air: Heard,
-    knowers: tuple[Knower, ...],
+    knowers: list[Knower],
     interval_tu: int,
     loss: float,
 ) -> None:
@@ -351,13 +360,14 @@ def main() -> None:
     arguments.add_argument("--loss", type=float, default=0.0)
     arguments.add_argument("--neighbors", type=int, default=20)
     arguments.add_argument("--warm-up", type=float, default=60.0, metavar="S")
+    arguments.add_argument("--alone", action="store_true", help="the tap form and nobody beside it")
     options = arguments.parse_args()
     output = Path(tempfile.mkdtemp(prefix="meshwatch-bench-"))
     events: list[Event] = []
     radios = OBSERVERS + options.neighbors
     machine = Machine(kernel=options.kernel, radios=radios, memory_mib=3072, output=output)
     with machine, ExitStack() as stack:
-        bench = Bench(machine, options.interval, options.neighbors)
+        bench = Bench(machine, options.interval, options.neighbors, alone=options.alone)
         bench.join()
         meet(bench, events)
         medium = stack.enter_context(Air(machine, seed=1)) if options.loss else None
