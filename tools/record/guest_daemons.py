@@ -19,6 +19,7 @@ LOOK_INTERVAL_S = 0.05
 LATER = (
     "pyroute2.netlink.generic",
     "pyroute2.netlink.nl80211",
+    "pyroute2.iproute",
     "pyroute2.netlink.rtnl.iprsocket",
 )
 
