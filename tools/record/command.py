@@ -40,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = options.scenes or list(SCENES)
     if unknown := set(names) - SCENES.keys():
         parser.error(f"no scene {min(unknown)}; there are: {' '.join(SCENES)}")
+    for directory in filter(None, (options.output, options.keep)):
+        directory.mkdir(parents=True, exist_ok=True)
     wrong = 0
     for kernel in options.kernel or KERNELS:
         # Once is enough, and 6.1 says less of each station than 6.12.
