@@ -49,6 +49,11 @@ class Beyond:
         """It is a neighbor."""
         return self._presence is not None
 
+    def shows_after(self, departed_ns: int) -> bool:
+        """It is a neighbor although its link departed at this time: an expired path says no more
+        than that there once was a way, and only one that was used since is a way around."""
+        return self._presence is Presence.PRESENT or (self.shows and self._used_ns > departed_ns)
+
     @property
     def empty(self) -> bool:
         """Neither table has it."""

@@ -195,6 +195,12 @@ class Link:
         self.patience.cadence.forget_claims()
         self._sides = None
 
+    @property
+    def departed_ns(self) -> int | None:
+        """When it departed, if it has and gave no sign of life since."""
+        departed = self.life_ns is not None and self.life_ns == self._departed_after_ns
+        return self.since_ns if departed else None
+
     # ---- questions --------------------------------------------------------------------------
 
     def plan(self, now: int, hearing: Hearing, means: Means) -> None:
@@ -253,7 +259,7 @@ class Link:
         return Presence.HEARD, self.obstacle or Reason.PEERING
 
     def _departed(self, working: bool) -> bool:
-        if self.life_ns is not None and self.life_ns == self._departed_after_ns:
+        if self.departed_ns is not None:
             return True  # whatever is learned meanwhile, only a sign of life brings it back
         if self.silence_ns >= self.questions.departed_limit_ns(self._working):
             return True

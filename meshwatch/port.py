@@ -158,7 +158,12 @@ class Port:
             if beyond is not None and beyond.path is not None:
                 row = beyond.add_path(row)
             return row
-        if self.alive and beyond is not None and beyond.shows:
+        departed_ns = entry.link.departed_ns
+        if (
+            self.alive
+            and beyond is not None
+            and (beyond.shows if departed_ns is None else beyond.shows_after(departed_ns))
+        ):
             ifindex, interface = self.row.ifindex, self.row.interface
             return beyond.neighbor(ifindex, interface, first_heard_ns, entry.who)
         return None

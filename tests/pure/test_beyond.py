@@ -74,6 +74,18 @@ def test_a_neighbor_out_of_range_is_still_in_the_mesh() -> None:
     assert (beyond.proximity, story.peer.proximity) == (Proximity.MESH, Proximity.DIRECT)
 
 
+def test_an_expired_path_is_no_way_around_a_link_that_departed() -> None:
+    story = Story()
+    story.at(1, look())
+    story.at(2, PathSeen(MESH0, PEER, path(next_hop=BOB)))
+    story.at(6, PathSeen(MESH0, PEER, path(next_hop=BOB, active=False)))
+    assert story.at(10, look(inactive_ms=9000)) == ["removed silent"]
+    assert story.at(20, PathSeen(MESH0, PEER, path(next_hop=BOB))) == ["present path"]
+    assert story.at(28, PathSeen(MESH0, PEER, path(next_hop=BOB, active=False))) == [
+        "quiet expired"
+    ]
+
+
 def test_a_proxied_host() -> None:
     story = Story()
     assert story.at(1, ProxySeen(MESH0, PEER, BOB)) == ["present path"]
