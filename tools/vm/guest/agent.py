@@ -56,6 +56,8 @@ class Agent:
         self._send(0, Kind.HELLO, release=os.uname().release)
         while True:
             for key, _ in self._selector.select():
+                if self._selector.get_map().get(key.fd) is not key:
+                    continue  # its job ended while others were served
                 if key.data is not None:
                     key.data(key.fd)
                 elif piece := os.read(self._port, READ_BYTES):
