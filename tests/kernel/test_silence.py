@@ -21,7 +21,7 @@ from tests.kernel.forms import (
     stories,
     views,
 )
-from tests.kernel.lab import Lab, address, until
+from tests.kernel.lab import Daemon, Lab, address, until
 from tests.kernel.told import await_presence, await_row, neighbor, presence, told
 from tools.vm import deeds
 from tools.vm.air import Air
@@ -50,6 +50,13 @@ def test_vanishes_under_traffic(met: Lab, daemons: Daemons) -> None:
     traffic = [
         met.machine.spawn(deeds.ping(interface, address(3))) for interface in VANTAGE.values()
     ]
+    for name, daemon, interface in views(daemons):  # not by a way around
+        before = sent_to(daemon, interface, 3)
+        until(
+            lambda: sent_to(daemon, interface, 3) >= before + 5,  # noqa: B023
+            SOON_S,
+            lambda: f"{name}: nothing is sent to 3 itself",  # noqa: B023
+        )
     since_s = met.clock()
     met.reach(3, 2)
     await_each(daemons, 3, None, SILENCE_S)
@@ -59,6 +66,12 @@ def test_vanishes_under_traffic(met: Lab, daemons: Daemons) -> None:
         pinging.kill(signal.SIGKILL)
     met.reach(3, 1)
     await_each(daemons, 3, "present", SOON_S)
+
+
+def sent_to(daemon: Daemon, interface: str, index: int) -> int:
+    sent = neighbor(daemon, interface, index)["readings"].get("tx_packets", 0)
+    assert isinstance(sent, int)
+    return sent
 
 
 def test_returns_before_the_verdict(met: Lab, daemons: Daemons) -> None:
