@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,6 +81,15 @@ class Neighbor:
         self.ip("link", "set", "far", "addrgenmode", mode)
         self.ip("link", "set", "far", "up")
         here("link", "set", "mesh0", "up")
+        if not dad and mode != "none":
+            self._await_address()
+
+    def _await_address(self) -> None:
+        """The kernel notices the carrier up to a second later (net/core/link_watch.c)."""
+        usable = ("ip", "-6", "-o", "address", "show", "dev", "far", "scope", "link", "-tentative")
+        until_s = time.monotonic() + 10
+        while "inet6" not in self.run(*usable):
+            assert time.monotonic() < until_s, "no link-local address over there"
 
     def speak(self, source: str, destination: str) -> None:
         """A datagram from over there, from one of its addresses."""
