@@ -14,12 +14,19 @@ IFINDEX = 10  # of mesh0, here
 INSTANCE, TYPE = "ana@laptop", "_presence._tcp"
 
 _APART = "echo ready; exec cat"
-# Duplicate address detection would keep the addresses tentative for more than a second.
+# Duplicate address detection would keep the addresses tentative for more than a second; and the
+# kernel notices the carrier up to a second later (net/core/link_watch.c).
 _WIRED = """
 ip link add name mesh0 index 10 type veth peer name mesh0 netns "$0"
-for where in "" "nsenter --target=$0 --net"; do
-    $where sh -ec 'ip link set lo up; ip link set mesh0 up'
-done
+each() {
+    sh -ec "$1"
+    nsenter --target="$there" --net sh -ec "$1"
+}
+there=$0
+each 'echo 0 > /proc/sys/net/ipv6/conf/mesh0/accept_dad; ip link set lo up; ip link set mesh0 up'
+each 'until ip -6 -o address show dev mesh0 scope link -tentative | grep -q inet6; do
+    sleep 0.05
+done'
 echo ready
 exec cat
 """
