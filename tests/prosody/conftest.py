@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tools.lab.air import Air
-from tools.lab.laptop import Laptop, befriend, meet
+from tools.lab.laptop import Laptop, meet
+from tools.lab.server import befriend
 
 
 class Room:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.lab.laptop import MODULES
+from tools.lab.server import MODULES
 
 MANUAL = (MODULES / "README.md").read_text()
 FILES = sorted((MODULES / "mod_meshwatch").glob("*.lua"))

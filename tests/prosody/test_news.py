@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from tests.prosody.conftest import Room
-from tools.lab.laptop import DEADLINE_S, Laptop
+from tools.lab.laptop import Laptop
+from tools.lab.listening import DEADLINE_S
 
 VERSION = {"class": "version", "seq": 1, "protocol": {"major": 1, "minor": 0}}
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from tests.prosody.conftest import Room
-from tools.lab.laptop import Laptop, befriend, meet, part
+from tools.lab.laptop import Laptop, meet, part
 from tools.lab.replaying import PART, PART_OURS, PART_THEIRS, Replaying
+from tools.lab.server import befriend
 
 
 def test_departure_shows_contacts_offline_and_return_online(room: Room) -> None:

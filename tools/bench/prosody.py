@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import statistics
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -25,20 +24,16 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from tools.lab.air import Air, Station
-from tools.lab.laptop import DEADLINE_S, Laptop, befriend, meet, part
+from tools.lab import alone
+from tools.lab.air import Air
+from tools.lab.laptop import Laptop, meet, part
+from tools.lab.listening import DEADLINE_S
 from tools.lab.replaying import PART, PART_OURS, PART_THEIRS, Replaying
+from tools.lab.server import befriend
 
-ROOT = Path(__file__).resolve().parents[2]
-RECORDING = ROOT / "tests/recordings/part-6.1.pcapng"
-OURS, THEIRS = (
-    "02:00:00:00:00:00",
-    "02:00:00:00:01:00",
-)  # in the recording, where 1 leaves and joins
 DEPARTURES, BEFORE, AFTER = 10, 5, 5  # messages in the blind interval, and when it is known
 MESSAGES = BEFORE + AFTER
 AWAY_S = 5.0  # without the module nobody is told, so this is all that happens
-WITHOUT = '"s2s_bidi", "smacks"'
 
 
 def milliseconds(seconds: list[float]) -> str:
@@ -70,9 +65,8 @@ class Bench:
         station = self._air.join(self._count, address)
         return self._stack.enter_context(Laptop(station, home, user, level="info", **words))
 
-    def run(self, command: tuple[str, ...]) -> None:
+    def ends(self, process: subprocess.Popen[bytes]) -> None:
         """A program that runs until the end."""
-        process = subprocess.Popen(command)
         self._stack.callback(process.wait)
         self._stack.callback(process.kill)
 
@@ -220,35 +214,15 @@ def replayed(bench: Bench, rounds: int) -> None:
 # ---- without ------------------------------------------------------------------------------------
 
 
-def address_of(station: Station, number: int) -> str:
-    """A unique local address for this machine: host names in a file cannot have a scope."""
-    address = f"fd00::{number}"
-    command = ("ip", "addr", "add", f"{address}/64", "dev", "mesh0", "nodad")
-    subprocess.run(station.inside(*command), check=True)
-    return address
-
-
-# Prosody asks for SRV records first, and without a DNS server waits a minute for the roots.
-NAMES_NOBODY = """
-import socket
-with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as dns:
-    dns.bind(("127.0.0.1", 53))
-    while True:
-        question, asker = dns.recvfrom(512)
-        head = question[:2] + bytes((0x81, 0x83)) + question[4:6] + bytes(6)
-        dns.sendto(head + question[12:], asker)
-"""
-
-
 def without(bench: Bench, patience_s: float) -> None:
     """The same with Prosody alone."""
-    words: dict[str, Any] = {"enabled": WITHOUT, "secure": False}
+    words: dict[str, Any] = {"enabled": alone.MODULES, "secure": False}
     one, other = bench.laptop("ronaldo", **words), bench.laptop("ana", **words)
-    hosts = [f"{address_of(x.station, n)} {x.domain}\n" for n, x in enumerate((one, other), 1)]
+    addresses = {one.domain: "fd00::1", other.domain: "fd00::2"}
     for laptop in (one, other):
-        (laptop.home / "hosts").write_text("".join(hosts))
-        (laptop.home / "resolv.conf").write_text("nameserver 127.0.0.1\n")
-        bench.run(laptop.station.inside(sys.executable, "-c", NAMES_NOBODY))
+        alone.give_address(laptop.station, addresses[laptop.domain])
+        alone.tell_names(laptop.home, addresses)
+        bench.ends(alone.name_nobody(laptop.station))
         laptop.kill()
         laptop.start()
     befriend(one, other)

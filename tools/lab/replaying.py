@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import socket
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tools.lab.laptop import DEADLINE_S, Laptop
+from tools.lab.laptop import Laptop
+from tools.lab.news import News, of
+from tools.lab.person import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 #: A neighbor leaves and joins again; these are the two addresses.
 PART = ROOT / "tests/recordings/part-6.1.pcapng"
 PART_OURS, PART_THEIRS = "02:00:00:00:00:00", "02:00:00:00:01:00"
@@ -24,20 +21,15 @@ class Replaying:
     """The daemon, in place of what else told the laptop its news, and another reader of it."""
 
     def __init__(self, laptop: Laptop, recording: Path) -> None:
-        self._runtime = laptop.home / "run"
+        runtime = laptop.home / "run"
         command = (sys.executable, "-m", "meshwatch.daemon", "--bus", "none")
-        options = ("--replay", str(recording), "--runtime-directory", str(self._runtime))
+        options = ("--replay", str(recording), "--runtime-directory", str(runtime))
         self._command = (*command, *options)
+        self._news = News(runtime / "news.sock")
 
     def __enter__(self) -> Self:
         self._daemon = subprocess.Popen(self._command, cwd=ROOT, stderr=subprocess.DEVNULL)
-        self._socket = socket.socket(socket.AF_UNIX)
-        deadline = time.monotonic() + DEADLINE_S
-        pause = threading.Event()
-        while self._socket.connect_ex(str(self._runtime / "news.sock")):
-            assert time.monotonic() < deadline, "no daemon"
-            pause.wait(0.01)
-        self._lines = self._socket.makefile("rb")
+        self._news.__enter__()
         return self
 
     def __exit__(
@@ -46,16 +38,11 @@ class Replaying:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._lines.close()
-        self._socket.close()
+        self._news.__exit__(kind, error, trace)
         self._daemon.terminate()
         self._daemon.wait()
 
     def told(self, address: str, presence: str) -> float:
         """Wait until the neighbor is told so; when, on the monotonic clock."""
-        for data in self._lines:
-            at = time.monotonic()
-            row = json.loads(data).get("neighbor", {})
-            if row.get("address") == address and row.get("presence") == presence:
-                return at
-        raise EOFError("the daemon ended")
+        at: float = self._news.wait(of(address, presence))["at"]
+        return at
