@@ -148,6 +148,14 @@ def test_ones_own_radio_tells_what_arrived() -> None:
     assert Air(lost).side(B, A).at(2 * S) is None
 
 
+def test_an_acknowledgement_to_ones_own_radio_is_a_sign_of_life() -> None:
+    null = bytes.fromhex("00000800000000004801") + bytes(2)
+    to_b = at(5, null + b"".join(bytes.fromhex(a.replace(":", "")) for a in (B, A, A)) + bytes(2))
+    assert Air([*peering(1, A, B), by_us(to_b)]).lives(B, A)[-1] == 5 * S
+    assert Air([*peering(1, A, B), by_us(to_b, failed=True)]).lives(B, A)[-1] < 5 * S
+    assert Air([*peering(1, A, B), to_b]).lives(B, A)[-1] < 5 * S
+
+
 def test_malformed_peering_frames_are_signs_of_life_and_nothing_else() -> None:
     good = peering(1, A, B)
     bad = [at(2, crafted.data) for crafted in craft.malformed_peerings(C, A, MESH)]

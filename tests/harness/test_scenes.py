@@ -12,13 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.harness.falsified import about, falsified, late, with_ghost
-from tools.harness import blocks, capture
-from tools.harness.air import Air
-from tools.harness.compare import Comparison, compare
-from tools.harness.news import News
-from tools.harness.reach import Reach
-from tools.record.judge import BOUNDS, OBSERVER, SILENT_AFTER, compared
-from tools.record.witness import AIR, BLOCKED, NEWS, REACH
+from tools.harness.compare import Comparison
+from tools.record.judge import compared
+from tools.record.witness import NEWS
 
 SCENES = sorted((Path(__file__).parent / "scenes").iterdir())
 NEIGHBOR = "02:00:00:00:01:00"
@@ -31,10 +27,7 @@ def log_of(scene: Path) -> list[bytes]:
 
 
 def judged(scene: Path, log: bytes) -> Comparison:
-    reach, blocked = Reach.read(scene / REACH), blocks.read(scene / BLOCKED)
-    air = Air(capture.read(scene / AIR), reach, blocked)
-    news = News(log.splitlines(keepends=True), OBSERVER)
-    return compare(air, news, BOUNDS, SILENT_AFTER)
+    return compared(scene, log.splitlines(keepends=True))
 
 
 @every_scene

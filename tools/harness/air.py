@@ -3,7 +3,8 @@
 The rules. Clauses are IEEE Std 802.11-2016's.
 
 1. A *station* is whoever has sent a mesh beacon or a peering frame. Every frame that names its
-   sender is a sign of its life; acknowledgements name nobody.
+   sender is a sign of its life. Acknowledgements name nobody; but a radio that captures its own
+   traffic shows of whom it got one, which is a sign of life, too.
 2. A station is *silent* when it sends nothing for n of its beacon intervals (n is an argument).
    The silence begins with its last frame. Its interval is the one that most of its beacons
    claimed so far, 1000 TU before the first one.
@@ -200,6 +201,8 @@ class Air:
             if not one.group:
                 self._awaiting[one.sender].append(one)
         elif not one.failed:
+            if one.by_us and not one.group:
+                self.stations[one.receiver].lives.append(one.time_ns)
             self._arrived(one, one.time_ns)
 
     def _acknowledge(self, acknowledgement: Said) -> None:

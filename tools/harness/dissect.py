@@ -80,8 +80,10 @@ def dissect(frame: Frame) -> Said | None:
         elif subtype == _ACTION and mpdu[24:25] == bytes([_SELF_PROTECTED]):
             body = _peering(mpdu[24:])
     by_us = frame.by_us
-    failed = by_us and isinstance(body, Peering) and bool(RadioTap(frame.data).TXFlags & _TX_FAIL)
-    return Said(frame.time_ns, sender, receiver, False, body, by_us, failed)
+    said = Said(frame.time_ns, sender, receiver, False, body, by_us)
+    if by_us and not said.group:
+        said = said._replace(failed=bool(RadioTap(frame.data).TXFlags & _TX_FAIL))
+    return said
 
 
 # Beacons repeat themselves, and scapy takes its time.

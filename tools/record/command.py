@@ -76,7 +76,10 @@ def play(
     began = time.monotonic()
     scene = SCENES[name]
     title = name if name == "demo" else f"{name}-{machine.kernel}"
-    with Stage(machine, daemons, title, scene.laptops, scene.beacon_interval_tu) as stage:
+    with Stage(
+        machine, daemons, title, scene.laptops,
+        beacon_interval_tu=scene.beacon_interval_tu, witness_hears=scene.witness_hears,
+    ) as stage:  # fmt: skip
         scene.play(stage)
         stage.pause(scene.end_s)
     data = stage.recording.read_bytes()
@@ -90,13 +93,13 @@ def play(
         target.write_bytes(gzip.compress(data, mtime=0))
     (directory / f"{title}.story").write_text(story)
     size_kib, seconds = target.stat().st_size / 1024, time.monotonic() - began
-    print(f"{title}: {size_kib:.0f} KiB in {seconds:.0f} s", flush=True)
+    print(f"{title}: {size_kib:.0f} KiB in {seconds:.0f} s; {stage.witness.summary}", flush=True)
     if keep is None:
         return True
     stage.witness.keep(keep / title)
     (keep / title / f"{title}.pcapng").write_bytes(data)
     (keep / title / f"{title}.story").write_text(story)
-    return judge(keep / title)
+    return judge(keep / title).right
 
 
 if __name__ == "__main__":

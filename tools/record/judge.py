@@ -3,7 +3,8 @@
     python -m tools.record.judge DIRECTORY...      what tools/record/record --keep left there
 
 Prints for each what tools/harness says, and whether a replay of the recording tells of each
-neighbor what the daemon told when it made it; ends with 1 if anything is wrong anywhere.
+neighbor what the daemon told when it made it; then all of them in a table. Ends with 1 if anything
+is wrong anywhere.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -25,7 +26,7 @@ from tools.harness.reach import Reach
 from tools.harness.report import report
 from tools.record.expect import opened
 from tools.record.lines import news
-from tools.record.witness import AIR, BLOCKED, NEWS, REACH
+from tools.record.witness import BLOCKED, NEWS, REACH
 
 OBSERVER = "02:00:00:00:00:00"  # the radio of laptop 0
 # A daemon with a tap: five intervals, which is what a link with losses may take, and the time that
@@ -33,6 +34,22 @@ OBSERVER = "02:00:00:00:00:00"  # the radio of laptop 0
 # neighbor that missed one beacon has begun to be silent.
 BOUNDS = Bounds(vanished=Bound(5, 1.0))
 SILENT_AFTER = 1.5
+
+
+KINDS = ("established", "returned", "closed", "vanished", "forgotten")
+
+
+class Judgment(NamedTuple):
+    """Of one scene: the table against the air, and of whom a replay tells something else."""
+
+    title: str
+    comparison: Comparison
+    different: list[str]
+
+    @property
+    def right(self) -> bool:
+        """Whether nothing outlasted its bound, and a replay tells the same."""
+        return not self.comparison.excessive and not self.different
 
 
 class Told(NamedTuple):
@@ -64,15 +81,14 @@ def live(log: Path) -> Iterable[bytes]:
     return (line for line in lines if line.endswith(b"}") and b'"disconnected"' not in line[:30])
 
 
-def compared(directory: Path) -> Comparison:
-    """What the daemon published against the air."""
-    air = Air(
-        capture.read(directory / AIR),
-        Reach.read(directory / REACH),
-        blocks.read(directory / BLOCKED),
-    )
-    with (directory / NEWS).open("rb") as lines:
-        return compare(air, News(lines, OBSERVER), BOUNDS, SILENT_AFTER)
+def compared(directory: Path, log: Iterable[bytes] | None = None) -> Comparison:
+    """What the daemon published (or a log tells) against the air."""
+    (heard,) = directory.glob("*.pcap")
+    reach, blocked = Reach.read(directory / REACH), blocks.read(directory / BLOCKED)
+    air = Air(capture.read(heard), reach, blocked)
+    if log is None:
+        log = (directory / NEWS).read_bytes().splitlines()
+    return compare(air, News(log, OBSERVER), BOUNDS, SILENT_AFTER)
 
 
 def unfaithful(path: Path, log: Path) -> list[str]:
@@ -92,8 +108,8 @@ def _words(story: Iterable[Told]) -> str:
                      for t in story)  # fmt: skip
 
 
-def judge(directory: Path) -> bool:
-    """Print the judgment of one scene; whether all is well."""
+def judge(directory: Path) -> Judgment:
+    """Print the judgment of one scene."""
     print(f"── {directory.name}")
     comparison = compared(directory)
     print(report(comparison), end="")
@@ -101,12 +117,36 @@ def judge(directory: Path) -> bool:
     different = unfaithful(path, directory / NEWS)
     print("replay: tells the same" if not different else "replay: DIFFERS\n" + "\n".join(different))
     print(flush=True)
-    return not comparison.excessive and not different
+    return Judgment(directory.name, comparison, different)
+
+
+def table(judgments: Iterable[Judgment]) -> Iterator[str]:
+    """A line for each scene. Of each kind of event: how many were told of how many there were
+    (what lasts too short need not be told), and the slowest, in s."""
+    cells = "".join(f"{kind:>15}" for kind in KINDS)
+    yield f"{'scene':17}{'judged':>8}  neighbors{cells}  disagreed  too long  replay"
+    for title, found, different in judgments:
+        judged_s = sum(end - begin for begin, end in found.windows) / 1e9
+        cells = "".join(f"{_cell(found, kind):>15}" for kind in KINDS)
+        yield (
+            f"{title:17}{judged_s:6.1f} s  {len(found.lanes):9}{cells}"
+            f"  {len(found.disagreements):9}  {len(found.excessive):8}"
+            f"  {'DIFFERS' if different else 'same'}"
+        )
+
+
+def _cell(found: Comparison, kind: str) -> str:
+    events = [event for event in found.events if event.kind == kind]
+    delays = [event.delay_ns for event in events if event.delay_ns is not None]
+    slowest = f" {max(delays) / 1e9:.3f}" if delays else ""
+    return f"{len(delays)}/{len(events)}{slowest}" if events else "-"
 
 
 def main(arguments: Sequence[str]) -> int:
-    wrong = [path.name for path in map(Path, arguments) if not judge(path)]
-    print(f"{len(arguments)} scenes, {len(wrong)} wrong: {' '.join(wrong) or 'none'}")
+    judgments = [judge(path) for path in map(Path, arguments)]
+    print("\n".join(table(judgments)))
+    wrong = [judgment.title for judgment in judgments if not judgment.right]
+    print(f"{len(judgments)} scenes, {len(wrong)} wrong: {' '.join(wrong) or 'none'}")
     return 1 if wrong else 0
 
 

@@ -16,7 +16,7 @@ from meshwatch.recording import open_recording
 from meshwatch.replay import Player, conversations
 from meshwatch.table import Table
 from tools.record.daemons import Daemon, Daemons
-from tools.record.witness import BLOCKED, CLOCK, REACH, Witness
+from tools.record.witness import BLOCKED, CLOCK, EVERYWHERE, REACH, Witness
 from tools.vm import deeds
 from tools.vm.air import Air
 from tools.vm.machine import JobTimeout, Machine, MachineError, Process
@@ -45,11 +45,13 @@ class Stage:
         daemons: Daemons,
         name: str,
         laptops: int,
+        *,
         beacon_interval_tu: int = 1000,
+        witness_hears: str = EVERYWHERE,
     ) -> None:
         self.recording = machine.output / f"{name}.pcapng"
         self.story: list[str] = []
-        self.witness = Witness(machine, name)
+        self.witness = Witness(machine, name, witness_hears)
         self._machine = machine
         self._daemons = daemons
         self._name = name
@@ -284,13 +286,16 @@ class Stage:
 
     def _until(self, condition: Callable[[], bool], within_s: float) -> None:
         deadline = time.monotonic() + within_s
+        began = time.monotonic()
         while not condition():
             if self._daemon is not None and self._daemon.poll() is not None:
                 raise MachineError(f"meshwatchd ended:\n{self._daemon.output}")
             if time.monotonic() > deadline:
                 story = "\n".join(self.story)
                 raise MachineError(f"the scene never came to what it waited for:\n{story}")
-            time.sleep(LOOK_INTERVAL_S)
+            # To look into the recording of a crowd takes the processor that emulates the crowd.
+            time.sleep(max(LOOK_INTERVAL_S, 2 * (time.monotonic() - began)))
+            began = time.monotonic()
 
     def _note(self, what: str) -> None:
         self.story.append(f"{int(self._sh('date +%s%3N'))} {what}")

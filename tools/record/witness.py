@@ -11,7 +11,9 @@ from tools.harness.guest import Capture
 from tools.vm.machine import REPOSITORY, Machine, Process
 
 FOLLOW = REPOSITORY / "tests/kernel/follow.py"
-AIR, NEWS, REACH, BLOCKED = "hwsim0.pcap", "news.log", "reach", "blocked"
+NEWS, REACH, BLOCKED = "news.log", "reach", "blocked"
+# Who hears the air: all radios at once, whatever arrives elsewhere, or only the watching one's.
+EVERYWHERE, HERE = "hwsim0", "mon0"
 # Prints the guest's CLOCK_MONOTONIC in ns, without the start of a Python.
 CLOCK = "awk '/^now at/ { print $3; exit }' /proc/timer_list\n"
 
@@ -19,14 +21,16 @@ CLOCK = "awk '/^now at/ { print $3; exit }' /proc/timer_list\n"
 class Witness:
     """All that tools/harness needs to judge what was published during a scene.
 
-    It hears every radio for the time of a with block, and the daemon from :meth:`follow` on. What
-    no frame says is noted: whose radio gets which group mask, who blocks the link with whom.
+    It hears an interface, EVERYWHERE or HERE, for the time of a with block, and the daemon from
+    :meth:`follow` on. What no frame says is noted: whose radio gets which group mask, who blocks
+    the link with whom.
     """
 
-    def __init__(self, machine: Machine, name: str) -> None:
+    def __init__(self, machine: Machine, name: str, hears: str = EVERYWHERE) -> None:
         self._machine = machine
         self._name = name
-        self._capture = Capture(machine, "hwsim0", f"{name}-air")
+        self._hears = hears
+        self._capture = Capture(machine, hears, f"{name}-air")
         self._follower: Process | None = None
         self._notes: dict[str, list[str]] = {REACH: [], BLOCKED: []}
 
@@ -50,10 +54,15 @@ class Witness:
         """REACH or BLOCKED, what CLOCK printed just before, and the words that belong to it."""
         self._notes[kind].append(f"{int(clock) / 1e9:.6f} {' '.join(words)}\n")
 
+    @property
+    def summary(self) -> str:
+        """How many frames were heard, and how many the kernel dropped; when it is over."""
+        return self._capture.summary
+
     def keep(self, directory: Path) -> None:
         """Leave it all in this directory, when the scene is over."""
         directory.mkdir(parents=True, exist_ok=True)
-        shutil.copy(self._capture.path, directory / AIR)
+        shutil.copy(self._capture.path, directory / f"{self._hears}.pcap")
         if self._follower is not None:
             shutil.copy(self._follower.log, directory / NEWS)
         for name, lines in self._notes.items():
