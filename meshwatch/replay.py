@@ -5,7 +5,8 @@ player's clock is the recording's, and it stops at every packet and at every dea
 two packets, exactly. So the same file always makes the same changes, however fast it is played.
 What the conversations would ask is ignored: what was asked stands in the recording. A tap's
 frames bear the time of their reception, as they did live; they are played on the first turn that
-is not before it.
+is not before it. Live, a tap hears what has come before it gives anything up, however late that
+is; so a tap's own clock is that of its frames here.
 """
 
 from __future__ import annotations
@@ -114,7 +115,7 @@ class Player:
         if self.now is None:
             return self._packet.time_ns
         # What is due by now was done on the last turn, as far as it can be.
-        dues = [c.deadline() for c in self._everyone()] + [self._table.deadline()]
+        dues = [c.deadline() for c in self._netlink()] + [self._table.deadline()]
         times = [due for due in dues if due is not None and due > self.now]
         return min([max(self._packet.time_ns, self.now), *times])
 
@@ -135,7 +136,7 @@ class Player:
                 changes += self._play_frame(packet, self._tap(packet.monitor, now), now)
             for hearer in self._conversations.get(packet.protocol, ()):
                 changes += self._play(packet, hearer, now)
-        for conversation in self._everyone():
+        for conversation in self._netlink():
             changes += self._hand_on(conversation, conversation.wake(now), now)
         changes += self._table.tick(now)
         for question in self._table.questions():
@@ -145,8 +146,11 @@ class Player:
             conversation.outgoing()
         return changes
 
+    def _netlink(self) -> list[Conversation]:
+        return [*chain(*self._conversations.values())]
+
     def _everyone(self) -> list[Conversation]:
-        return [*chain(*self._conversations.values()), *self._taps.values()]
+        return [*self._netlink(), *self._taps.values()]
 
     def _play(self, packet: Packet, hearer: Conversation, now: int) -> list[Change]:
         if packet.outgoing:
@@ -156,11 +160,12 @@ class Player:
 
     def _play_frame(self, packet: Packet, tap: Frames | Echoes, now: int) -> list[Change]:
         if packet.outgoing:
-            tap.sent(packet.data, now)
+            tap.sent(packet.data, packet.time_ns)
             return []
         if packet.data == LOST_FRAMES:
-            return self._hand_on(tap, tap.lost(now), now)
-        return self._hand_on(tap, tap.receive(packet.data, packet.time_ns), now)
+            return self._hand_on(tap, tap.lost(packet.time_ns), now)
+        changes = self._hand_on(tap, tap.wake(packet.time_ns), now)
+        return changes + self._hand_on(tap, tap.receive(packet.data, packet.time_ns), now)
 
     def _tap(self, monitor: Tapped, now: int) -> Frames | Echoes:
         if monitor not in self._taps:

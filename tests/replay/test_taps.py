@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from meshwatch.frames import PROBE_TIMEOUT_NS
 from meshwatch.model import Change
 from meshwatch.neighborhood import Neighborhood
 from meshwatch.nl80211 import Nl80211
@@ -134,6 +135,21 @@ def test_probes_that_were_sent_are_answered() -> None:
     assert play(beside(meeting(), [answer])).of(ProbeAnswered) == []
     told = play(beside(meeting(), [sent, answer])).of(ProbeAnswered)
     assert told == [(answer.time_ns, ProbeAnswered(MESH_IFINDEX, A, acknowledged=True))]
+
+
+def test_an_answer_that_was_read_too_late_came_in_time() -> None:
+    """It stands, with what came before it, behind what was read when the probe would have been
+    given up: but a tap hears all that came before it gives up anything."""
+    packets, at_ns, late_ns = meeting(), 20 * SECOND_NS, 500_000_000
+    probe = null(A, OWN)
+    sent = heard(at_ns, TO_BE_SENT + probe)._replace(outgoing=True)
+    in_time = [heard(at_ns + 3_000_000), heard(at_ns + 4_000_000, ACKNOWLEDGED + probe)]
+    too_late = heard(at_ns + PROBE_TIMEOUT_NS, ACKNOWLEDGED + probe)
+    at = next(i for i, packet in enumerate(packets) if packet.time_ns > at_ns + late_ns)
+    before, after = [*beside(packets[:at], [sent]), packets[at]], packets[at + 1 :]
+    told = play([*before, *in_time, *after]).of(ProbeAnswered)
+    assert told == [(packets[at].time_ns, ProbeAnswered(MESH_IFINDEX, A, acknowledged=True))]
+    assert play([*before, too_late, *after]).of(ProbeAnswered) == []
 
 
 def test_lost_frames_are_our_deafness() -> None:
