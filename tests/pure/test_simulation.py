@@ -21,6 +21,7 @@ from meshwatch.model import (
     Reason,
 )
 from meshwatch.observations import StationField
+from meshwatch.patience import DEPARTED_LEAST
 from tools.bench.simulation.agent import Agent
 from tools.bench.simulation.air import MS, Air
 from tools.bench.simulation.ledger import Ledger
@@ -269,8 +270,11 @@ def test_a_departure_is_told_after_the_last_sign_of_life_and_of_nobody_else() ->
     world.ledger = Ledger()
     world.neighbors[PEER].gone = True
     world.run(world.now + 300 * SECOND_NS)
-    assert [address for _, address, _ in world.ledger.departures] == [PEER]
-    assert world.ledger.departures[0][0] > world.neighbors[PEER].entry.life_ns + B_NS
+    (departure,) = world.ledger.departures
+    assert departure.address == PEER
+    life_ns = world.neighbors[PEER].entry.life_ns
+    assert departure.told_ns > life_ns + B_NS
+    assert departure.missed == (departure.told_ns - life_ns) // B_NS >= DEPARTED_LEAST
 
 
 @pytest.mark.parametrize("form", Form)

@@ -11,14 +11,15 @@ from tools.bench.simulation.trials import Life
 FEW = 20  # vanishes whose worst is printed apart
 
 #: Titles and widths. After a vanish: from the last sign of life to the word, in s and in B. Of
-#: neighbors that are there: quiets and departures, all of them false; probes or pokes, and the
-#: most that one of them got in any minute; looks that the table asked for. A rate with ~ is of
-#: departures that were weighed, not seen.
+#: neighbors that are there: quiets and departures, all of them false, and how many beacons in a
+#: row were missed before a departure at least; probes or pokes, and the most that one of them got
+#: in any minute; looks that the table asked for. A rate with ~ is of departures that were weighed,
+#: not seen.
 _COLUMNS = (
     ("form", -7), ("tries", 5), ("B/TU", 5), ("loss", -9),
     ("median/s", 9), ("/B", 5), (f"worst{FEW}/s", 10), ("/B", 5), ("worst/s", 9), ("/B", 5),
     ("target/B", -11),
-    ("days", 6), ("quiet/day", 9), ("departed", 8), ("rate", 10), ("target", -9),
+    ("days", 6), ("quiet/day", 9), ("departed", 8), ("missed", 6), ("rate", 10), ("target", -9),
     ("asks/min", 8), ("most", 4), ("target", -9), ("looks/min", 9), ("seed", 4),
 )  # fmt: skip
 
@@ -27,7 +28,7 @@ def line(setting: Setting, latencies: list[int], life: Life | None, seed: int) -
     """The figures of a setting, under the titles."""
     cells = [str(setting.form), str(setting.tries), str(setting.interval_tu), str(setting.air)]
     cells += _after_a_vanish(setting, latencies) if latencies else [""] * 7
-    cells += _there(setting, life) if life else [""] * 9
+    cells += _there(setting, life) if life else [""] * 10
     return _row([*cells, str(seed)])
 
 
@@ -68,6 +69,7 @@ def _there(setting: Setting, life: Life) -> list[str]:
         f"{life.days:g}",
         f"{life.quiets / life.days:.2f}",
         str(life.departures),
+        "" if life.fewest_missed is None else str(life.fewest_missed),
         f"{words}/{'year' if yearly else 'day'}",
         _judged(rate, None if target is None else 1.0) if judged or target is None else "1 unshown",
         f"{asks:.3f}",

@@ -49,6 +49,7 @@ class Neighbor:
         self._interval_ns = setting.interval_ns
         self.gone = False
         self.asleep = False
+        self.missed = 0  # beacons since the last that was heard
         self._radio = radio
         self._random = random
         self._in = setting.air.way(setting.interval_ns, random)
@@ -62,7 +63,9 @@ class Neighbor:
         self._target_ns += self._interval_ns
         self.beacon_ns = self._target_ns + int(JITTER_NS * self._random.random())
         if self._in.loses(sent_ns) or self.gone or self._radio.is_away(sent_ns):
+            self.missed += 1
             return None
+        self.missed = 0
         self.entry.received(sent_ns)
         return sent_ns
 

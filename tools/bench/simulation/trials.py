@@ -51,7 +51,7 @@ def vanishes(setting: Setting, seed: int, count: int) -> list[int]:
         limit_ns = copy.now + PATIENCE_NS
         while not copy.ledger.departures and copy.now < limit_ns:
             copy.run(copy.now + SECOND_NS)
-        told_ns = copy.ledger.departures[0][0] if copy.ledger.departures else limit_ns
+        told_ns = copy.ledger.departures[0].told_ns if copy.ledger.departures else limit_ns
         latencies.append(told_ns - neighbor.entry.life_ns)
     return latencies
 
@@ -63,6 +63,7 @@ class Life:
     days: float  # of neighbors, together
     quiets: int
     departures: int
+    fewest_missed: int | None  # beacons before a departure
     asks: int
     worst_minute: int
     looks: int
@@ -73,6 +74,7 @@ class Life:
             self.days + other.days,
             self.quiets + other.quiets,
             self.departures + other.departures,
+            min(_known(self.fewest_missed, other.fewest_missed), default=None),
             self.asks + other.asks,
             max(self.worst_minute, other.worst_minute),
             self.looks + other.looks,
@@ -99,6 +101,7 @@ def life(setting: Setting, seed: int, days: float, weighs: float = 1.0) -> Life:
         days,
         ledger.quiets,
         len(ledger.departures),
+        min((departure.missed for departure in ledger.departures), default=None),
         ledger.asks,
         ledger.worst_minute,
         ledger.looks,
@@ -114,8 +117,12 @@ def _if_unlucky(original: World, address: str) -> float:
     life_ns, limit_ns = entry.life_ns, copy.now + PATIENCE_NS
     while entry.life_ns == life_ns and copy.now < limit_ns:
         copy.run(copy.now + setting.interval_ns // 8)
-        for told_ns, who, _ in copy.ledger.departures:
+        for told_ns, who, *_ in copy.ledger.departures:
             if who == address and (entry.life_ns == life_ns or told_ns < entry.life_ns):
                 fails = (1 - (1 - setting.air.loss) ** 2) ** setting.tries
                 return float(fails ** copy.unlucky[address])
     return 0.0
+
+
+def _known(*figures: int | None) -> list[int]:
+    return [figure for figure in figures if figure is not None]

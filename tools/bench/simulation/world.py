@@ -152,7 +152,8 @@ class World:
     def _told(self, changes: list[Change]) -> None:
         for change in changes:
             if change.news:
-                self.ledger.note(change, self.now)
+                about = self.neighbors.get(change.key.name)
+                self.ledger.note(change, self.now, about.missed if about else 0)
                 if self.setting.form is Form.BARE and self._agent.news(change):
                     self._at(self.now + NEWS_NS, self._poke, change.key.name)
         for question in self.table.questions():
