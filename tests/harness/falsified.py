@@ -49,6 +49,26 @@ def with_ghost(log: Iterable[bytes], neighbor: str, ghost: str) -> bytes:
     return falsified(log, add)
 
 
+def with_false_departure(log: Iterable[bytes], neighbor: str) -> bytes:
+    """Of a daemon that takes its leave of somebody who is there, 0.1 s after his last change."""
+    changes: list[Line] = []
+
+    def note(at: float, message: dict[str, Any]) -> list[Line]:
+        if message["class"] == "changed" and about(message, neighbor):
+            changes.append((at, message))
+        return [(at, message)]
+
+    told = falsified(log, note)
+    at, message = changes[-1]
+    departure = (at + 0.1, message | {"class": "removed", "reason": "silent"})
+    return falsified(
+        told.splitlines(),
+        lambda now, said: (
+            [(now, said), departure] if (now, said) == (at, message) else [(now, said)]
+        ),
+    )
+
+
 def late(log: Iterable[bytes], neighbor: str, seconds: float) -> bytes:
     """Of a daemon that tells everything of a neighbor so much later."""
 

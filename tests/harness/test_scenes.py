@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.falsified import about, falsified, late, with_ghost
+from tests.harness.falsified import about, falsified, late, with_false_departure, with_ghost
 from tools.harness.compare import Comparison
 from tools.record.judge import compared
 from tools.record.witness import NEWS
@@ -41,6 +41,12 @@ def test_what_was_published_was_right(scene: Path) -> None:
 def test_a_ghost_is_found(scene: Path) -> None:
     found = judged(scene, with_ghost(log_of(scene), NEIGHBOR, GHOST))
     assert {(one.neighbor, one.kind) for one in found.excessive} == {(GHOST, "unfounded")}
+
+
+@every_scene
+def test_a_departure_of_one_who_is_there_is_found(scene: Path) -> None:
+    found = judged(scene, with_false_departure(log_of(scene), NEIGHBOR))
+    assert (NEIGHBOR, "unfounded") in {(one.neighbor, one.kind) for one in found.excessive}
 
 
 @every_scene
