@@ -26,6 +26,7 @@ def place(tmp_path: Path) -> Path:
         program.write_text(f'#!/bin/sh\necho "{name} $*" >>{tmp_path}/called\n')
         program.chmod(0o755)
     (tmp_path / "uuname").write_text("#!/bin/sh\necho anabel\necho ana\n")
+    (tmp_path / "sleep").symlink_to("/bin/true")
     return tmp_path
 
 
@@ -59,8 +60,9 @@ def test_it_is_a_script_that_packages_can_install(hook: str) -> None:
 @pytest.mark.parametrize(
     ("hook", "expected"),
     [
-        ("exim4", ["exim4 -Rf @ana.laptop.example", "exim4 -Rf @ana.local"]),
-        ("postfix", ["postqueue -s ana.laptop.example", "postqueue -s ana.local"]),
+        # Twice: what is being tried the first time is passed over.
+        ("exim4", 2 * ["exim4 -Rf @ana.laptop.example"] + 2 * ["exim4 -Rf @ana.local"]),
+        ("postfix", 2 * ["postqueue -s ana.laptop.example"] + 2 * ["postqueue -s ana.local"]),
         ("uucp", ["uucico -s ana"]),
     ],
 )

@@ -1,0 +1,180 @@
+"""Laptops that send each other mail: exim4 and postfix as Debian has them, and meshwatch's hook."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from meshwatch.cli.address import prefix
+from meshwatch.eui64 import derived
+from meshwatch.model import Neighbor
+from tests.process.machines import DEADLINE_S, ROOT, Machine
+from tools.lab.air import Station
+from tools.lab.told import Told, neighbor
+
+MESH = "school"
+_MESHWATCH = (sys.executable, "-m", "meshwatch.cli")
+
+# Who is there, as the packages' scripts would have it at their installation, and one who reads.
+_PEOPLE = """
+person() {
+    grep -q "^$1:" /etc/passwd || echo "$1:x:$2:$2::$3:/bin/sh" >>/etc/passwd
+    grep -q "^$1:" /etc/group || echo "$1:x:$2:" >>/etc/group
+}
+person $user 2000 /var/home
+install -d -o $user -g $user /var/home
+echo $domain >/etc/mailname
+: >/etc/aliases
+echo '::1 localhost' >/etc/hosts
+cat >>/etc/hosts <<END
+$hosts
+END
+"""
+# As `dpkg-reconfigure exim4-config` writes it for a machine of its own, without a smarthost. A
+# certificate, for exim4 makes itself one for each connection, of RSA, in up to some seconds.
+_EXIM4 = """
+person Debian-exim 2001 /var/spool/exim4
+install -d -o Debian-exim -g Debian-exim /var/spool/exim4 /var/log/exim4 /run/exim4
+cat >/etc/exim4/update-exim4.conf.conf <<END
+dc_eximconfig_configtype='internet'
+dc_other_hostnames='$domain'
+dc_local_interfaces=''
+dc_localdelivery='maildir_home'
+dc_use_split_config='false'
+CFILEMODE='644'
+END
+cat >/etc/exim4/hubbed_hosts <<END
+$routes
+END
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9 -subj /CN=$domain \\
+    -keyout /etc/exim4/exim.key -out /etc/exim4/exim.crt 2>/dev/null
+chown Debian-exim /etc/exim4/exim.key
+echo 'MAIN_TLS_ENABLE = yes' >/etc/exim4/exim4.conf.localmacros
+update-exim4.conf
+sh -c 'exim4 -bd -q30m; :'  # as a child of the first process it would stay in the foreground
+"""
+
+
+class MailSystem(NamedTuple):
+    """What a laptop sends mail with: a Debian package, and how to begin with it."""
+
+    package: str
+    hook: str
+    begin: str
+    log: str
+    deferred: str  # what the log says of a letter that has to wait
+
+
+EXIM4 = MailSystem("exim4-daemon-light", "exim4", _EXIM4, "/var/log/exim4/mainlog", " == ")
+
+
+def domain(user: str) -> str:
+    """Where somebody has mail."""
+    return f"{user}.laptop.example"
+
+
+class Laptop(Machine):
+    """A machine with a mail system, of somebody who knows those on the other stations."""
+
+    def __init__(
+        self,
+        system: MailSystem,
+        station: Station,
+        home: Path,
+        user: str,
+        others: dict[str, Station],
+    ) -> None:
+        self.system = system
+        self.user = user
+        hosts = [f"{_address(other)} {domain(name)}" for name, other in others.items()]
+        routes = [f"{domain(name)}: {domain(name)} byname" for name in others if name != user]
+        words = {
+            "user": user,
+            "domain": domain(user),
+            "hosts": "\n".join(hosts),
+            "routes": "\n".join(routes),
+        }
+        begin = "".join(f"{key}='{value}'\n" for key, value in words.items())
+        super().__init__(station, home, system.package, begin + _PEOPLE + system.begin)
+
+    def write(self, to: str, subject: str) -> float:
+        """Hand a letter to the mail system; when, on the monotonic clock."""
+        self.run("sendmail", f"{to}@{domain(to)}", given=f"Subject: {subject}\n\nHello.\n")
+        return time.monotonic()
+
+    def has_to_wait(self, times: int = 1) -> None:
+        """Wait until so many attempts at a delivery were in vain."""
+        log = self.file(self.system.log)
+        until(lambda: log.read_text().count(self.system.deferred) >= times)
+
+    def letters(self) -> list[str]:
+        """The subjects of what is in the mailbox, in no order."""
+        letters = self.file("/var/home/Maildir/new").glob("*")
+        lines = [line for letter in letters for line in letter.read_text().splitlines()]
+        return [line[9:] for line in lines if line.startswith("Subject: ")]
+
+    def has(self, *subjects: str) -> float:
+        """Wait until these are in the mailbox; when that was seen, on the monotonic clock."""
+        until(lambda: set(subjects) <= set(self.letters()))
+        return time.monotonic()
+
+    def unique_local_address(self) -> None:
+        """As meshwatch-address@mesh0.service does it."""
+        self.run(*_MESHWATCH, "address", "add", "--mesh", MESH, "mesh0")
+
+
+class Hooked:
+    """Meshwatchd's lines at a laptop, and an agent with the ready-made hook of its mail system."""
+
+    def __init__(self, laptop: Laptop) -> None:
+        self.told = Told(laptop.home / "meshwatch")
+        self._laptop = laptop
+
+    def __enter__(self) -> Self:
+        laptop = self._laptop
+        hooks = laptop.home / "hooks"
+        hooks.mkdir(mode=0o755)
+        shutil.copy(ROOT / "hooks" / laptop.system.hook, hooks)
+        self.told.__enter__()
+        words = ("--runtime-directory", str(self.told.directory), "agent")
+        agent = laptop.begin(
+            *(*_MESHWATCH, *words, "--no-poke", "--no-names", "--hooks", str(hooks))
+        )
+        assert agent.stderr is not None
+        while "following meshwatchd" not in (line := agent.stderr.readline()):
+            assert line, "no agent"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.told.__exit__(None, None, None)
+
+    def meets(self, other: Laptop) -> float:
+        """The other is in range, and meshwatchd says so; when, on the monotonic clock."""
+        other.station.enter()
+        return self.told.say(self._row(other))
+
+    def loses(self, other: Laptop) -> float:
+        """Meshwatchd says that the other left; when, on the monotonic clock."""
+        return self.told.gone(self._row(other))
+
+    def _row(self, other: Laptop) -> Neighbor:
+        return neighbor(other.station.address, other.station.link_local, domain(other.user))
+
+
+def until(condition: Callable[[], bool], seconds: float = DEADLINE_S) -> None:
+    """Mail systems tell nobody what they did but their files."""
+    deadline = time.monotonic() + seconds
+    pause = threading.Event()
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {seconds:.0f} s")
+        pause.wait(0.002)
+
+
+def _address(station: Station) -> str:
+    return derived(prefix(MESH), station.address)

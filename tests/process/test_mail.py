@@ -1,0 +1,34 @@
+"""Mail for a neighbor that is away waits, and leaves when meshwatch tells that it is there."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.process.machines import UNPACKED
+from tests.process.mailers import EXIM4, Hooked, Laptop, MailSystem
+from tools.lab.air import Air
+
+
+@pytest.mark.parametrize("system", [EXIM4], ids=["exim4"])
+def test_a_letter_that_waits_is_delivered_on_arrival(system: MailSystem, tmp_path: Path) -> None:
+    if not (UNPACKED / system.package).is_dir():
+        pytest.skip("`tools/install test` unpacks it")
+    with ExitStack() as stack:
+        air = stack.enter_context(Air())
+        stations = {user: air.join(number) for number, user in enumerate(("ronaldo", "ana"), 1)}
+        ronaldo, ana = (
+            stack.enter_context(Laptop(system, station, tmp_path / user, user, stations))
+            for user, station in stations.items()
+        )
+        for laptop in (ronaldo, ana):
+            laptop.unique_local_address()
+        hooked = stack.enter_context(Hooked(ronaldo))
+        ana.station.leave()
+        ronaldo.write("ana", "Tomorrow")
+        ronaldo.has_to_wait()
+        told_at = hooked.meets(ana)
+        assert ana.has("Tomorrow") - told_at < 10  # alone it would be fifteen minutes
+        assert ana.letters() == ["Tomorrow"]
