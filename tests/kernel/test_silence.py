@@ -61,8 +61,11 @@ def test_vanishes_under_traffic(met: Lab, daemons: Daemons) -> None:
         met.reach(3, 2)
         await_each(daemons, 3, None, SILENCE_S)
         for name, daemon, interface in views(daemons):
-            story = told(daemon, interface, 3, since_s)
-            assert story[-1].evidence.get("unanswered", 0) >= 3, (name, story)
+            last = told(daemon, interface, 3, since_s)[-1]
+            # With a ping on its way, a neighbor that has not noticed yet may answer the search for
+            # 3 with a path of its own; who sees paths then saw that one end.
+            around = name == "paths" and last.reason == "unreachable"
+            assert around or last.evidence.get("unanswered", 0) >= 3, (name, last)
     met.reach(3, 1)
     await_each(daemons, 3, "present", SOON_S)
 
