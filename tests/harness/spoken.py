@@ -85,5 +85,5 @@ def shown(seconds: float, address: str, presence: str, **more: Any) -> bytes:
     return line(seconds, "changed", neighbor=neighbor(address, presence, **more))
 
 
-def removed(seconds: float, address: str, reason: str = "silent") -> bytes:
-    return line(seconds, "removed", neighbor=neighbor(address, "quiet"), reason=reason)
+def removed(seconds: float, address: str, reason: str = "silent", **more: Any) -> bytes:
+    return line(seconds, "removed", neighbor=neighbor(address, "quiet", **more), reason=reason)

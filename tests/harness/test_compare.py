@@ -73,6 +73,16 @@ def test_established_late() -> None:
     assert kinds(generous) == [("established", False)]
 
 
+def test_what_bounces_may_be_told_later() -> None:
+    lines = [shown(0.5, B, "heard", bouncing=True), removed(0.6, B, bouncing=True)]
+    found = judge(air(), *lines, shown(9, B, "present"))
+    assert kinds(found) == [("established", False)]
+    assert found.events[0].bound_ns == 11.5 * S
+    assert kinds(judge(air(), *lines, shown(13, B, "present"))) == [("established", True)]
+    plain = [shown(0.5, B, "heard"), removed(0.6, B)]
+    assert kinds(judge(air(), *plain, shown(9, B, "present"))) == [("established", True)]
+
+
 def test_never_told() -> None:
     found = judge(air())
     assert delays(found) == [("established", None)]

@@ -46,8 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--bound", action="append", default=[], metavar="KIND=BOUND",
         help="how long a disagreement may last: KIND is established, returned, closed, vanished, "
-        "forgotten, ahead or unfounded; BOUND is seconds, beacon intervals, or a sum: 8B+1.5 "
-        "(default: vanished=8B+1.5, forgotten=8B+1.5, ahead=0.1, unfounded=0, the others 1.5)",
+        "forgotten, ahead, unfounded or bouncing; BOUND is seconds, beacon intervals, or a sum: "
+        "8B+1.5 (default: vanished=8B+1.5, forgotten=8B+1.5, ahead=0.1, unfounded=0, "
+        "bouncing=10, the others 1.5)",
     )  # fmt: skip
     parser.add_argument(
         "--silence", type=float, default=SILENT_AFTER, metavar="N",

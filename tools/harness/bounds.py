@@ -40,7 +40,8 @@ class Bounds:
 
     ``vanished``: who had a link is off the air. ``forgotten``: who had none is. ``ahead``: the
     table changed before the air did. ``unfounded``: the table changed although nothing on the air
-    had, and the air did not follow.
+    had, and the air did not follow. ``bouncing``: how much longer it may take to tell that a link
+    is there of a neighbor that the table called bouncing: its news is held back.
     """
 
     established: Bound = Bound(0, 1.5)
@@ -50,6 +51,7 @@ class Bounds:
     forgotten: Bound = Bound(8, 1.5)
     ahead: Bound = Bound(0, 0.1)
     unfounded: Bound = Bound(0, 0)
+    bouncing: Bound = Bound(0, 10)
 
     def with_(self, setting: str) -> Bounds:
         """The same with one `KIND=BOUND`. ValueError if it is none."""

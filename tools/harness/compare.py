@@ -25,6 +25,7 @@ from tools.harness.news import News, View
 from tools.harness.truth import SILENT_AFTER, Spell, State, spells
 
 REACHABLE = {"present", "quiet"}
+_ARRIVALS = {"established", "returned"}
 _NO_LINK = {State.HEARD, State.ABSENT}
 
 
@@ -182,7 +183,7 @@ def _disagreements(
             kind, begin_ns = (kind if piece.first else "unfounded"), piece.begin_ns
         else:
             begin_ns = max(cause_ns, window_ns)
-        deadline_ns = begin_ns + bounds.ns(kind, spell.interval_ns)
+        deadline_ns = begin_ns + _allowed_ns(bounds, kind, spell, view)
         published = view.presence or "absent"
         if running is not None and not piece.first:
             if kind == "unfounded":
@@ -198,6 +199,14 @@ def _disagreements(
         )
     if running is not None:
         yield running
+
+
+def _allowed_ns(bounds: Bounds, kind: str, spell: Spell, view: View) -> int:
+    """How long it may take the table, which shows this now, to follow the beginning of a spell."""
+    allowed_ns = bounds.ns(kind, spell.interval_ns)
+    if kind in _ARRIVALS and view.bouncing:
+        allowed_ns += bounds.ns("bouncing", spell.interval_ns)
+    return allowed_ns
 
 
 def _ended(running: Disagreement, next_: _Piece, bounds: Bounds) -> Disagreement:
@@ -235,7 +244,7 @@ def _events(
         quiet = None
         if spell.event == "vanished":
             quiet = _first(spell, (v for v in views if v.presence != "present"))
-        bound_ns = bounds.ns(spell.event, spell.interval_ns)
+        bound_ns = _allowed_ns(bounds, spell.event, spell, views[0])
         yield Event(neighbor, spell.begin_ns, spell.event, followed, quiet, bound_ns)
 
 

@@ -37,6 +37,7 @@ class View(NamedTuple):
     reason: str | None = None
     llid: int | None = None
     plid: int | None = None
+    bouncing: bool = False  # or was when its row was removed
 
 
 class News:
@@ -83,7 +84,7 @@ class News:
                 self._row(row, now)
             case Removed(neighbor=row, reason=reason):
                 if self._counts(row):
-                    self._view(row.address, View(now, None, reason))
+                    self._view(row.address, View(now, None, reason, bouncing=row.bouncing))
 
     def _snapshot(self, part: Snapshot, now: int) -> None:
         self._parts.append(part)
@@ -112,7 +113,8 @@ class News:
 
     def _row(self, row: Neighbor, now: int) -> None:
         if self._counts(row):
-            self._view(row.address, View(now, row.presence, row.reason, row.llid, row.plid))
+            ids = row.llid, row.plid
+            self._view(row.address, View(now, row.presence, row.reason, *ids, row.bouncing))
 
     def _view(self, address: str, view: View) -> None:
         views = self.views[address]
