@@ -34,6 +34,7 @@ from meshwatch.cli.exits import Exit
 from meshwatch.observations import ClaimMade, Poked
 from meshwatch.poking import DISCARD_PORT
 from meshwatch.protocol.claims import MAX_CLAIM, MAX_LIFETIME_S, Claim, Service
+from tools.fresh import steps
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "man").glob("*.scd"))
@@ -233,16 +234,24 @@ def test_pages_refer_to_pages() -> None:
 # ---- README -------------------------------------------------------------------------------------
 
 README = (ROOT / "README.md").read_text()
+# tests/strangers takes the steps of this section.
+TAKEN = README[README.index(f"## {steps.SECTION}\n") : README.index("## Run it always\n")]
 
 
 def shell_lines() -> Iterator[str]:
-    for block in re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL):
+    for block in re.findall(r"```sh\n(.*?)```", README.replace(TAKEN, ""), flags=re.DOTALL):
         yield from (line for line in re.sub(r"\\\n", " ", block).splitlines() if line.strip())
 
 
 def test_readme_shell_is_shell() -> None:
     for line in shell_lines():
         subprocess.run(["bash", "-n", "-c", line], check=True)
+
+
+def test_readme_steps_are_shell() -> None:
+    taken = steps.read(README)
+    for step in (*taken.online, *taken.mesh):
+        subprocess.run(["bash", "-n", "-c", step], check=True)
 
 
 def commands() -> Iterator[list[str]]:
