@@ -28,6 +28,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     interfaces: tuple[str, ...] = ()  # empty: every mesh and IBSS interface
     receive_buffer_bytes: int = 1 << 20  # of the kernel sockets
     tap: bool = True  # hear the frames of a monitor interface, if there is one
+    beacons: bool = True  # heard by the tap
     probes: bool = True  # of a link that fell silent
     echoes: bool = True  # asked of who arrived, for its addresses
     measure: bool = False  # links over which nothing was sent
@@ -60,6 +61,13 @@ def parser() -> argparse.ArgumentParser:
         help="watch only this interface; may be repeated (default: all mesh and IBSS interfaces)",
     )
     add("--no-tap", action="store_const", const=False, dest="tap", help="hear no frames")
+    add(
+        "--no-beacons",
+        action="store_const",
+        const=False,
+        dest="beacons",
+        help="hear only peering frames and what becomes of probes",
+    )
     add("--no-probes", action="store_const", const=False, dest="probes", help="send no probes")
     add("--no-echoes", action="store_const", const=False, dest="echoes", help="ask for no address")
     add("--record", metavar="FILE", help="write what the kernel says to a pcapng file")

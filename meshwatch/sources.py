@@ -45,7 +45,9 @@ class Sources:
         self._rtnetlink_pump = Pump(Rtnetlink(), self._observed, tee)
         self._neighborhood_pump = Pump(Neighborhood(), self._observed, tee)
         self._paths_pump = Pump(Paths(), self._observed, tee)
-        self._taps = Taps(self._observed, self._say, tee) if settings.tap else None
+        self._taps: Taps | None = None
+        if settings.tap:
+            self._taps = Taps(self._observed, self._say, tee, beacons=settings.beacons)
         self._wires = Wires(self._observed, self._say, tee) if settings.echoes else None
         self._served_family = 0
         self._family_moved = asyncio.Event()

@@ -13,7 +13,7 @@ import socket
 import struct
 import time
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from mmap import mmap
 from typing import NamedTuple
 
@@ -90,8 +90,22 @@ FILTER = (
 )
 
 
-def open_tap(monitor: Monitor, receive_buffer_bytes: int) -> Tap:
-    """Hear a monitor interface; ``receive_buffer_bytes`` is limited by net.core.rmem_max.
+def _without_beacons() -> Iterator[Instruction]:
+    for place, instruction in enumerate(FILTER):
+        dropped = len(FILTER) - 1
+        if instruction[:2] == (IF_EQUAL, BEACON):
+            yield instruction._replace(if_true=dropped - place - 1)
+        else:
+            yield instruction
+
+
+#: On a small machine in a crowd: beacons are by far the most of what there is to hear.
+FILTER_WITHOUT_BEACONS = tuple(_without_beacons())
+
+
+def open_tap(monitor: Monitor, receive_buffer_bytes: int, *, beacons: bool = True) -> Tap:
+    """Hear a monitor interface, with its beacons or only peering frames and what became of link
+    probes; ``receive_buffer_bytes`` is limited by net.core.rmem_max.
 
     PermissionError without CAP_NET_RAW; OSError if there is no such interface, or if it is no
     monitor interface. One that is down is heard as soon as it is up.
@@ -99,7 +113,7 @@ def open_tap(monitor: Monitor, receive_buffer_bytes: int) -> Tap:
     # Protocol 0 hears nothing at all, until it is bound to the interface with another.
     opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
     try:
-        attach_filter(opened)
+        attach_filter(opened, FILTER if beacons else FILTER_WITHOUT_BEACONS)
         opened.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS_NEW, 1)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
         # What other programs send is heard when it comes back with TX flags: from the air.
@@ -114,7 +128,7 @@ def open_tap(monitor: Monitor, receive_buffer_bytes: int) -> Tap:
     return Tap(monitor, opened)
 
 
-def attach_filter(opened: socket.socket, instructions: Sequence[Instruction] = FILTER) -> None:
+def attach_filter(opened: socket.socket, instructions: Sequence[Instruction]) -> None:
     """Let only wanted frames in, for as long as the socket lives."""
     program = array(
         "B",

@@ -31,7 +31,15 @@ class Taps:
     """The taps there can be, as interfaces come and go; the health of all is the source
     ``frames``."""
 
-    def __init__(self, observed: Reporter, say: Callable[[SourceState], None], tee: Tee | None):
+    def __init__(
+        self,
+        observed: Reporter,
+        say: Callable[[SourceState], None],
+        tee: Tee | None,
+        *,
+        beacons: bool,
+    ) -> None:
+        self._beacons = beacons
         self._observed = observed
         self._say = say
         self._tee = tee
@@ -116,7 +124,7 @@ class Taps:
     def _try(self, monitor: Monitor, now: int) -> str | None:
         """Open a tap; or why that cannot be."""
         try:
-            tap = open_tap(monitor, RECEIVE_BUFFER_BYTES)
+            tap = open_tap(monitor, RECEIVE_BUFFER_BYTES, beacons=self._beacons)
         except PermissionError:
             return f"{monitor.name}: needs CAP_NET_RAW"
         except OSError as error:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from meshwatch.tap import FILTER, SLOT_BYTES, Instruction
+from meshwatch.tap import FILTER, FILTER_WITHOUT_BEACONS, SLOT_BYTES, Instruction
 
 # As Linux 6.1 put them on the air of mac80211_hwsim: three stations peer, one leaves.
 BEACON = bytes.fromhex(
@@ -123,6 +123,15 @@ def test_real_frames_and_their_relatives(header: bytes, frame: bytes, wanted: bo
 def test_of_qos_null_frames_only_what_became_of_ours(header: bytes, wanted: bool) -> None:
     assert passes(header + QOS_NULL) is wanted
     assert passes(header + changed(QOS_NULL, 1, 0x0B)) is wanted
+
+
+def test_beacons_can_be_left_out() -> None:
+    frames = [RECEIVED + frame for frame in (OPEN, CONFIRM, CLOSE, ACKNOWLEDGEMENT)]
+    for frame in (*frames, SENT + QOS_NULL, RECEIVED + QOS_NULL, b""):
+        assert run(FILTER_WITHOUT_BEACONS, frame) == run(FILTER, frame)
+    for header in HEADERS:
+        assert run(FILTER, header + BEACON) > 0
+        assert run(FILTER_WITHOUT_BEACONS, header + BEACON) == 0
 
 
 def is_wanted(frame: bytes) -> bool:

@@ -91,11 +91,11 @@ class Quiet:
         self._pumps = [Pump(Nl80211(), self._observed)]
         self.beacons = self.looks = self.questions = 0
 
-    def open(self, monitor: Monitor | None) -> None:
-        """Begin, with a tap or without."""
+    def open(self, monitor: Monitor | None, *, beacons: bool) -> None:
+        """Begin, with a tap or without, which hears beacons or not."""
         self._feed.open()
         if monitor is not None:
-            tap = open_tap(monitor, RECEIVE_BUFFER_BYTES)
+            tap = open_tap(monitor, RECEIVE_BUFFER_BYTES, beacons=beacons)
             self._pumps.append(Pump(Frames(monitor), self._observed))
             self._pumps[-1].open([tap], tap)
         self._pumps[0].open([self._kernel], self._kernel)
@@ -170,10 +170,12 @@ def send(radio: Radio, neighbors: int, interval_tu: int) -> None:
         radio.emit(frame)
 
 
-async def measure(neighbors: int, monitor: Monitor | None, seconds: float) -> str:
+async def measure(
+    neighbors: int, monitor: Monitor | None, seconds: float, *, all_frames: bool = True
+) -> str:
     """One row of the table that is printed."""
     quiet = Quiet(neighbors)
-    quiet.open(monitor)
+    quiet.open(monitor, beacons=all_frames)
     await asyncio.sleep(WARM_UP_S)
     beacons, looks, questions = quiet.beacons, quiet.looks, quiet.questions
     began, spent_ns = time.monotonic(), quiet.spent_ns
@@ -191,16 +193,17 @@ async def measure(neighbors: int, monitor: Monitor | None, seconds: float) -> st
 
 def inside(neighbors: int, seconds: float, intervals_tu: list[int]) -> None:
     """Print the table, in a network namespace of our own."""
-    print(f"{neighbors} neighbors{'':14}beacons/s   looks/s  questions  of a core")
-    print(f"{'no tap':20} {asyncio.run(measure(neighbors, None, seconds))}", flush=True)
+    print(f"{neighbors} neighbors{'':16}beacons/s   looks/s  questions  of a core")
+    print(f"{'no tap':22} {asyncio.run(measure(neighbors, None, seconds))}", flush=True)
     radio = Radio()
     for interval_tu in intervals_tu:
         air = multiprocessing.get_context("fork").Process(
             target=send, args=(radio, neighbors, interval_tu), daemon=True
         )
         air.start()
-        row = asyncio.run(measure(neighbors, radio.monitor, seconds))
-        print(f"{f'every {interval_tu} TU':20} {row}", flush=True)
+        for heard, said in ((True, ""), (False, ", left out")):
+            row = asyncio.run(measure(neighbors, radio.monitor, seconds, all_frames=heard))
+            print(f"{f'every {interval_tu} TU{said}':22} {row}", flush=True)
         air.terminate()
         air.join()
 
