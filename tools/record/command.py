@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import lzma
 import sys
 import time
 from collections.abc import Sequence
@@ -88,6 +89,9 @@ def play(
     if name == "demo":  # which the program reads itself
         target = directory / f"{title}.pcapng"
         target.write_bytes(data)
+    elif scene.laptops > FEW:  # each dump is longer than what gzip keeps in mind
+        target = directory / f"{title}.pcapng.xz"
+        target.write_bytes(lzma.compress(data))
     else:
         target = directory / f"{title}.pcapng.gz"
         target.write_bytes(gzip.compress(data, mtime=0))

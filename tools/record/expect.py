@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import lzma
 import sys
 from collections.abc import Sequence
 from contextlib import closing
@@ -15,7 +16,8 @@ from tools.record.lines import news
 from tools.vm.machine import REPOSITORY
 
 RECORDINGS = REPOSITORY / "tests" / "recordings"
-SUFFIXES = (".pcapng", ".pcapng.gz", ".pcap")
+SUFFIXES = (".pcapng", ".pcapng.gz", ".pcapng.xz", ".pcap")
+UNPACKED = {".gz": gzip.decompress, ".xz": lzma.decompress}
 
 
 def recordings() -> list[Path]:
@@ -25,14 +27,14 @@ def recordings() -> list[Path]:
 
 def opened(path: Path) -> Recording:
     """Open one, compressed or not."""
-    if path.suffix == ".gz":
-        return Recording(BytesIO(gzip.decompress(path.read_bytes())))
+    if unpacked := UNPACKED.get(path.suffix):
+        return Recording(BytesIO(unpacked(path.read_bytes())))
     return open_recording(path)
 
 
 def title(path: Path) -> str:
     """Its name without the suffixes: NAME-KERNEL."""
-    return path.name.removesuffix(".gz").removesuffix(".pcapng").removesuffix(".pcap")
+    return path.name.removesuffix(path.suffix).removesuffix(".pcapng")
 
 
 def beside(path: Path, suffix: str) -> Path:

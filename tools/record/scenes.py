@@ -226,12 +226,10 @@ def crowd(stage: Stage) -> None:
     stage.watch()
     stage.join_one_by_one(0, *everyone)
     stage.leave(*leaving)
-    for laptop in leaving:
-        stage.until_seen(laptop, Presence.HEARD)
+    stage.until_gone(*leaving)
     for laptop in vanishing:
         stage.walk_away(laptop)
-    for laptop in vanishing:
-        stage.until_seen(laptop, None)
+    stage.until_gone(*vanishing)
 
 
 def chain(stage: Stage) -> None:

@@ -259,6 +259,17 @@ class Stage:
         details = "".join(f", {name} {value}" for name, value in wanted.items())
         self._note(f"told {presence or 'gone'}: {laptop}{details}")
 
+    def until_gone(self, *laptops: int) -> None:
+        """Wait until the recording shows none of these laptops any more."""
+        addresses = {self._addresses[i] for i in laptops}
+        self._until(
+            lambda: addresses.isdisjoint(
+                row.address for row in self._table().snapshot() if isinstance(row, Neighbor)
+            ),
+            SCENE_S,
+        )
+        self._note(f"told gone: {_listed(laptops)}")
+
     def address(self, laptop: int) -> str:
         """The hardware address of its mesh interface."""
         return self._addresses[laptop]
