@@ -97,10 +97,8 @@ class Machine:
         )
         return done.stdout
 
-    def begin(self, *command: str) -> subprocess.Popen[str]:
-        """A program that goes on to the end of the block; it logs into a pipe."""
-        process = subprocess.Popen(
-            (*self._inside, *command), cwd=ROOT, stderr=subprocess.PIPE, text=True
-        )
-        self._begun.append(process)
-        return process
+    def begin(self, log: Path, *command: str) -> None:
+        """A program that goes on to the end of the block; its errors go to a file."""
+        with log.open("w") as errors:
+            words = (*self._inside, *command)
+            self._begun.append(subprocess.Popen(words, cwd=ROOT, stderr=errors, text=True))

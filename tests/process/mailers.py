@@ -48,15 +48,34 @@ dc_localdelivery='maildir_home'
 dc_use_split_config='false'
 CFILEMODE='644'
 END
-cat >/etc/exim4/hubbed_hosts <<END
-$routes
-END
+for name in $neighbors; do echo "$name: $name byname"; done >/etc/exim4/hubbed_hosts
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9 -subj /CN=$domain \\
     -keyout /etc/exim4/exim.key -out /etc/exim4/exim.crt 2>/dev/null
 chown Debian-exim /etc/exim4/exim.key
 echo 'MAIN_TLS_ENABLE = yes' >/etc/exim4/exim4.conf.localmacros
 update-exim4.conf
 sh -c 'exim4 -bd -q30m; :'  # as a child of the first process it would stay in the foreground
+"""
+
+# As the package's installation does it; a domain that is relayed is one that can be flushed
+# (fast_flush_domains), and its host is looked up as all are, not in the DNS alone.
+_POSTFIX = """
+person postfix 2001 /var/spool/postfix
+person postdrop 2002 /var/spool/postfix
+cd /usr/share/postfix
+cp dynamicmaps.cf makedefs.out /etc/postfix
+cp main.cf.debian /etc/postfix/main.cf
+cp main.cf.dist /etc/postfix/main.cf.proto
+tee /etc/postfix/master.cf /etc/postfix/master.cf.proto <master.cf.dist >/dev/null
+for name in $neighbors; do echo "$name smtp:[$name]"; done >/etc/postfix/transport
+postconf "myhostname=$domain" "mydestination=$domain" "relay_domains=$neighbors" \\
+    transport_maps=texthash:/etc/postfix/transport smtp_host_lookup=native \\
+    home_mailbox=Maildir/ alias_maps= maillog_file=/var/log/postfix.log
+chown postfix /var/lib/postfix
+chgrp postdrop /usr/sbin/postdrop /usr/sbin/postqueue
+chmod g+s /usr/sbin/postdrop /usr/sbin/postqueue
+/usr/lib/postfix/configure-instance.sh -  # its processes have files of their own (chroot)
+postfix start >&2
 """
 
 
@@ -71,6 +90,7 @@ class MailSystem(NamedTuple):
 
 
 EXIM4 = MailSystem("exim4-daemon-light", "exim4", _EXIM4, "/var/log/exim4/mainlog", " == ")
+POSTFIX = MailSystem("postfix", "postfix", _POSTFIX, "/var/log/postfix.log", "status=deferred")
 
 
 def domain(user: str) -> str:
@@ -92,12 +112,12 @@ class Laptop(Machine):
         self.system = system
         self.user = user
         hosts = [f"{_address(other)} {domain(name)}" for name, other in others.items()]
-        routes = [f"{domain(name)}: {domain(name)} byname" for name in others if name != user]
+        neighbors = [domain(name) for name in others if name != user]
         words = {
             "user": user,
             "domain": domain(user),
             "hosts": "\n".join(hosts),
-            "routes": "\n".join(routes),
+            "neighbors": " ".join(neighbors),
         }
         begin = "".join(f"{key}='{value}'\n" for key, value in words.items())
         super().__init__(station, home, system.package, begin + _PEOPLE + system.begin)
@@ -142,12 +162,10 @@ class Hooked:
         shutil.copy(ROOT / "hooks" / laptop.system.hook, hooks)
         self.told.__enter__()
         words = ("--runtime-directory", str(self.told.directory), "agent")
-        agent = laptop.begin(
-            *(*_MESHWATCH, *words, "--no-poke", "--no-names", "--hooks", str(hooks))
-        )
-        assert agent.stderr is not None
-        while "following meshwatchd" not in (line := agent.stderr.readline()):
-            assert line, "no agent"
+        duties = ("--no-poke", "--no-names", "--hooks", str(hooks))
+        log = laptop.home / "agent.log"
+        laptop.begin(log, *_MESHWATCH, *words, *duties)
+        until(lambda: "following meshwatchd" in log.read_text())
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.process.machines import UNPACKED
-from tests.process.mailers import EXIM4, Hooked, Laptop, MailSystem
+from tests.process.mailers import EXIM4, POSTFIX, Hooked, Laptop, MailSystem
 from tools.lab.air import Air
 
 
-@pytest.mark.parametrize("system", [EXIM4], ids=["exim4"])
+@pytest.mark.parametrize("system", [EXIM4, POSTFIX], ids=["exim4", "postfix"])
 def test_a_letter_that_waits_is_delivered_on_arrival(system: MailSystem, tmp_path: Path) -> None:
     if not (UNPACKED / system.package).is_dir():
         pytest.skip("`tools/install test` unpacks it")
