@@ -58,7 +58,9 @@ class Server:
         secure: bool = True,
         level: str = "debug",
         more: str = "",
+        start_s: float = DEADLINE_S,
     ) -> None:
+        self._start_s = start_s
         self.station = station
         self.home = home
         self.user = user
@@ -133,7 +135,7 @@ class Server:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        self.log_line("Activated service 's2s' on")
+        self.log_line("Activated service 's2s' on", self._start_s)
 
     def kill(self, with_signal: signal.Signals = signal.SIGKILL) -> None:
         """End Prosody, by default without a chance to say or write anything."""
@@ -177,7 +179,7 @@ class Server:
         """Who is logged in here; logs in when first asked for."""
         if self._person is None:
             self._person = Person(self.station, self.jid)
-            self._person.wait(lambda e: e["event"] == "ready")
+            self._person.wait(lambda e: e["event"] == "ready", self._start_s)
         return self._person
 
     def log_out(self) -> None:
