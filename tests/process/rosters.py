@@ -1,35 +1,22 @@
-"""Two machines at a wire, each with its own avahi: somebody browses here, Ana offers there."""
+"""Two machines on the air, each with its own avahi: somebody browses here, Ana offers there."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import subprocess
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
+from typing import NamedTuple
 
+from meshwatch.model import Claim, Neighbor, Presence, Readings, Reason, Service
 from tests.bus.harness import MessageDaemon
+from tools.lab.air import Air, Station
 
-IFINDEX = 10  # of mesh0, here
 INSTANCE, TYPE = "ana@laptop", "_presence._tcp"
 
-_APART = "echo ready; exec cat"
-# Duplicate address detection would keep the addresses tentative for more than a second; and the
-# kernel notices the carrier up to a second later (net/core/link_watch.c).
-_WIRED = """
-ip link add name mesh0 index 10 type veth peer name mesh0 netns "$0"
-each() {
-    sh -ec "$1"
-    nsenter --target="$there" --net sh -ec "$1"
-}
-there=$0
-each 'echo 0 > /proc/sys/net/ipv6/conf/mesh0/accept_dad; ip link set lo up; ip link set mesh0 up'
-each 'until ip -6 -o address show dev mesh0 scope link -tentative | grep -q inet6; do
-    sleep 0.05
-done'
-echo ready
-exec cat
-"""
 _AVAHI = """
 mkdir -p /run/avahi-daemon
 mount -t tmpfs none /run/avahi-daemon
@@ -54,18 +41,33 @@ _SERVICE = f"""\
 
 
 class Machine:
-    """A network namespace with a bus of its own."""
+    """A station with a bus of its own."""
 
-    def __init__(self, holder: asyncio.subprocess.Process, address: str) -> None:
-        self.pid = holder.pid
-        self._environment = dict(os.environ, DBUS_SYSTEM_BUS_ADDRESS=address, LC_ALL="C")
+    def __init__(self, station: Station, bus: MessageDaemon) -> None:
+        self.station = station
+        self._environment = dict(os.environ, DBUS_SYSTEM_BUS_ADDRESS=bus.address, LC_ALL="C")
+
+    @property
+    def ifindex(self) -> int:
+        """Of its mesh0."""
+        words = self.station.inside("ip", "-json", "link", "show", "dev", "mesh0")
+        (link,) = json.loads(subprocess.run(words, check=True, capture_output=True).stdout)
+        index: int = link["ifindex"]
+        return index
 
     @asynccontextmanager
     async def running(self, *command: str) -> AsyncIterator[asyncio.subprocess.Process]:
         """A program on this machine, for the length of a block."""
-        words = ("nsenter", f"--target={self.pid}", "--net", *command)
+        words = self.station.inside(*command)
         async with _running(*words, environment=self._environment) as process:
             yield process
+
+    @asynccontextmanager
+    async def browsing(self) -> AsyncIterator[Browser]:
+        """Somebody looks at its roster."""
+        words = ("avahi-browse", "--parsable", "--no-db-lookup", TYPE)
+        async with self.running(*words) as process:
+            yield Browser(process)
 
     @asynccontextmanager
     async def avahi(self, place: Path, host: str) -> AsyncIterator[asyncio.subprocess.Process]:
@@ -88,19 +90,46 @@ class Browser:
         return (await line_with(self._process.stdout, "mesh0"))[0]
 
 
+class Rosters(NamedTuple):
+    """The machine of who looks, and that of Ana."""
+
+    here: Machine
+    there: Machine
+
+    def ana(self) -> Neighbor:
+        """What meshwatchd tells here of Ana."""
+        services = (Service(TYPE, INSTANCE, "ana.local", 5298),)
+        return Neighbor(
+            ifindex=self.here.ifindex,
+            interface="mesh0",
+            address=self.there.station.address,
+            presence=Presence.PRESENT,
+            reason=Reason.ESTABLISHED,
+            since_ns=0,
+            first_heard_ns=0,
+            claims=(Claim(claimant="names", uid=0, claimed_ns=0, services=services),),
+            readings=Readings(last_heard_ns=0),
+        )
+
+
 @asynccontextmanager
-async def two_machines(
-    place: Path,
-) -> AsyncIterator[tuple[Machine, Browser, asyncio.subprocess.Process]]:
-    """The machine here, its browser, and the avahi there."""
-    async with AsyncExitStack() as stack:
-        there = await stack.enter_async_context(_machine(place / "there", _APART))
-        here = await stack.enter_async_context(_machine(place / "here", _WIRED, str(there.pid)))
-        (place / "there" / "services" / "ana.service").write_text(_SERVICE)
-        await stack.enter_async_context(here.avahi(place / "here", "here"))
-        offering = await stack.enter_async_context(there.avahi(place / "there", "ana"))
-        words = ("avahi-browse", "--parsable", "--no-db-lookup", TYPE)
-        yield here, Browser(await stack.enter_async_context(here.running(*words))), offering
+async def two_rosters(place: Path, *, met: bool = True) -> AsyncIterator[Rosters]:
+    """Two machines with avahi, one of which offers; in range of each other, or never yet."""
+    with ExitStack() as stack:
+        air = stack.enter_context(Air())
+        machines = []
+        for number, host in enumerate(("here", "ana"), 1):
+            (place / host / "services").mkdir(parents=True)
+            bus = MessageDaemon(place / host)
+            bus.start()
+            stack.callback(bus.kill)
+            machines.append(Machine(air.join(number), bus))
+        (place / "ana" / "services" / "ana.service").write_text(_SERVICE)
+        here, there = machines
+        if not met:
+            there.station.leave()
+        async with here.avahi(place / "here", "here"), there.avahi(place / "ana", "ana"):
+            yield Rosters(here, there)
 
 
 async def line_with(stream: asyncio.StreamReader | None, part: str) -> str:
@@ -112,19 +141,6 @@ async def line_with(stream: asyncio.StreamReader | None, part: str) -> str:
         if part in line:
             return line
     raise AssertionError(f"ended without {part!r}:\n{log}")
-
-
-@asynccontextmanager
-async def _machine(place: Path, script: str, *words: str) -> AsyncIterator[Machine]:
-    (place / "services").mkdir(parents=True)
-    bus = MessageDaemon(place)
-    bus.start()
-    try:
-        async with _running("unshare", "--net", "sh", "-ec", script, *words) as holder:
-            await line_with(holder.stdout, "ready")
-            yield Machine(holder, bus.address)
-    finally:
-        bus.kill()
 
 
 @asynccontextmanager
