@@ -73,6 +73,22 @@ def test_established_late() -> None:
     assert kinds(generous) == [("established", False)]
 
 
+def test_who_is_unheard_may_be_doubted_and_does_not_depart() -> None:
+    there, present = air(), shown(1.1, B, "present")
+    alone = [at(0, craft.beacon(A, MESH)), at(0.1, craft.beacon(B, MESH))]
+    ears = Air([*alone, *beacons(A, 1.1, END_S), *beacons(B, 1.1, 10), *beacons(B, 20, END_S)])
+
+    def judged(*lines: bytes) -> list[tuple[str, bool]]:
+        news = News([snapshot(0), present, *lines], A)
+        return kinds(compare(there, news, ears=ears))[1:]
+
+    assert judged() == []
+    assert judged(shown(14, B, "quiet"), shown(20.5, B, "present")) == [("returned", False)]
+    assert judged(shown(14, B, "quiet"), shown(22, B, "present")) == [("returned", True)]
+    assert judged(shown(5, B, "quiet"), shown(6, B, "present")) == [("unfounded", True)]
+    assert ("unfounded", True) in judged(removed(14, B), shown(20.1, B, "present"))
+
+
 def test_what_bounces_may_be_told_later() -> None:
     lines = [shown(0.5, B, "heard", bouncing=True), removed(0.6, B, bouncing=True)]
     found = judge(air(), *lines, shown(9, B, "present"))

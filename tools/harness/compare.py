@@ -5,6 +5,7 @@ A table agrees with the air about a neighbor when it shows
     present      while the neighbor is linked, with the link ids of that link (if it shows ids)
     no link      while there is no link (``heard`` or no row at all)
     no row       while the neighbor is silent
+    a link       (``present`` or ``quiet``) while it is linked, but its frames get lost
 
 Everything else is a disagreement. It has a cause, from which it may last for the bound of its
 kind: a link was established, or returned from silence; it was closed; the neighbor vanished, or
@@ -22,7 +23,7 @@ from typing import NamedTuple
 from tools.harness.air import Air
 from tools.harness.bounds import Bounds
 from tools.harness.news import News, View
-from tools.harness.truth import SILENT_AFTER, Spell, State, spells
+from tools.harness.truth import LINKS, SILENT_AFTER, Spell, State, spells
 
 REACHABLE = {"present", "quiet"}
 _ARRIVALS = {"established", "returned"}
@@ -93,9 +94,16 @@ class Comparison(NamedTuple):
 
 
 def compare(
-    air: Air, news: News, bounds: Bounds | None = None, silent_after: float = SILENT_AFTER
+    air: Air,
+    news: News,
+    bounds: Bounds | None = None,
+    silent_after: float = SILENT_AFTER,
+    ears: Air | None = None,
 ) -> Comparison:
-    """Judge every neighbor that was on the air or in the table."""
+    """Judge every neighbor that was on the air or in the table.
+
+    ``ears``: what the observer's own radio heard, where the air loses frames.
+    """
     bounds = bounds or Bounds()
     windows = _windows(air, news)
     on_air = {
@@ -105,7 +113,7 @@ def compare(
     }
     lanes, events, disagreements = [], [], []
     for neighbor in sorted((on_air | news.views.keys()) - {news.observer}):
-        truth = spells(air, news.observer, neighbor, silent_after)
+        truth = spells(air, news.observer, neighbor, silent_after, ears)
         lanes.append(Lane(neighbor, truth, news.views.get(neighbor, [])))
         events += list(_events(neighbor, truth, news, windows, bounds))
         disagreements += list(_disagreements(neighbor, truth, news, windows, bounds))
@@ -119,9 +127,10 @@ def compare(
 def agrees(spell: Spell, view: View) -> bool:
     """Whether the view is right at a time of this spell."""
     match spell.state:
-        case State.LINKED:
+        case State.LINKED | State.UNHEARD:
             shown = view.llid, view.plid
-            return view.presence == "present" and (None in shown or shown == spell.ids)
+            right = {"present"} if spell.state is State.LINKED else REACHABLE
+            return view.presence in right and (None in shown or shown == spell.ids)
         case State.HEARD:
             return view.presence not in REACHABLE
         case State.SILENT | State.ABSENT:
@@ -219,7 +228,7 @@ def _ended(running: Disagreement, next_: _Piece, bounds: Bounds) -> Disagreement
 
 def _cause(spell: Spell, view: View, agreed: bool) -> tuple[str, int | None]:
     """What a disagreement can be due to, and when that happened; no time: it did not."""
-    if spell.state is State.LINKED:
+    if spell.state in LINKS:
         kind = "returned" if spell.event == "returned" else "established"
         return kind, None if agreed else spell.begin_ns
     if view.presence in REACHABLE and spell.state is not State.SILENT:

@@ -17,9 +17,13 @@ class State(StrEnum):
 
     UNKNOWN = "unknown"  # on the air; the link may be older than the capture
     LINKED = "linked"  # link established, on the air
+    UNHEARD = "unheard"  # the same, but what it sends gets lost on the way to the observer
     SILENT = "silent"  # link established, off the air
     HEARD = "heard"  # no link, on the air
     ABSENT = "absent"  # no link, off the air
+
+
+LINKS = {State.LINKED, State.UNHEARD}
 
 
 class Spell(NamedTuple):
@@ -50,12 +54,22 @@ class _Moment(NamedTuple):
 
 
 def spells(
-    air: Air, observer: str, neighbor: str, silent_after: float = SILENT_AFTER
+    air: Air,
+    observer: str,
+    neighbor: str,
+    silent_after: float = SILENT_AFTER,
+    ears: Air | None = None,
 ) -> list[Spell]:
-    """The truth about a neighbor for the whole capture, without gaps."""
-    moments = sorted(_moments(air, observer, neighbor, silent_after), key=lambda m: m[:2])
+    """The truth about a neighbor for the whole capture, without gaps.
+
+    ``ears``: what the observer's own radio heard of it, if frames get lost.
+    """
+    moments = list(_moments(air, observer, neighbor, silent_after))
+    if ears is not None:
+        moments += _losses(ears, observer, neighbor, silent_after)
+    moments.sort(key=lambda m: m[:2])
     moments.append(_Moment(air.end_ns, 3, "end"))
-    alive, known = False, False
+    alive, known, heard = False, False, True
     ids: Ids | None = None
     heard_ns: int | None = None
     parted_ns: int | None = None
@@ -64,7 +78,7 @@ def spells(
     for moment in moments:
         now = moment.time_ns
         if now > begin_ns:
-            state = _state(alive, known, ids)
+            state = _state(alive, known, heard, ids)
             before = told[-1] if told else None
             if before is None or (before.state, before.ids) != (state, ids):
                 event = _event(before, state, ids)
@@ -80,6 +94,8 @@ def spells(
                 alive, heard_ns = True, now
             case "silent":
                 alive, heard_ns = False, now
+            case "heard" | "unheard":
+                heard = moment.what == "heard"
             case "known":
                 known = True
             case "link":
@@ -99,27 +115,36 @@ def _moments(air: Air, observer: str, neighbor: str, silent_after: float) -> Ite
         yield _Moment(time_ns, 1, "link", ids)
     if not lives:
         return
-
-    def silent(since_ns: int, until_ns: int) -> bool:
-        interval_ns = air.stations[neighbor].interval_ns(since_ns)
-        return until_ns - since_ns > silent_after * interval_ns
-
     # Who is heard soon after the capture began may well have been there before.
-    begin_ns = lives[0] if silent(air.begin_ns, lives[0]) else air.begin_ns
-    yield _Moment(begin_ns, 0, "alive")
-    for before_ns, after_ns in pairwise(lives):
-        if silent(before_ns, after_ns):
+    late = _silent(air, neighbor, silent_after, air.begin_ns, lives[0])
+    yield _Moment(lives[0] if late else air.begin_ns, 0, "alive")
+    for before_ns, after_ns in pairwise([*lives, air.end_ns]):
+        if _silent(air, neighbor, silent_after, before_ns, after_ns):
             yield _Moment(before_ns, 2, "silent")
-            yield _Moment(after_ns, 0, "alive")
-    if silent(lives[-1], air.end_ns):
-        yield _Moment(lives[-1], 2, "silent")
+            if after_ns != air.end_ns:
+                yield _Moment(after_ns, 0, "alive")
 
 
-def _state(alive: bool, known: bool, ids: Ids | None) -> State:
+def _losses(ears: Air, observer: str, neighbor: str, silent_after: float) -> Iterator[_Moment]:
+    times_ns = [ears.begin_ns, *ears.lives(neighbor, observer), ears.end_ns]
+    for before_ns, after_ns in pairwise(times_ns):
+        if _silent(ears, neighbor, silent_after, before_ns, after_ns):
+            yield _Moment(before_ns, 2, "unheard")
+            yield _Moment(after_ns, 0, "heard")
+
+
+def _silent(air: Air, neighbor: str, silent_after: float, since_ns: int, until_ns: int) -> bool:
+    interval_ns = air.stations[neighbor].interval_ns(since_ns)
+    return until_ns - since_ns > silent_after * interval_ns
+
+
+def _state(alive: bool, known: bool, heard: bool, ids: Ids | None) -> State:
     if alive and not known:
         return State.UNKNOWN
+    if ids is not None and alive:
+        return State.LINKED if heard else State.UNHEARD
     if ids is not None:
-        return State.LINKED if alive else State.SILENT
+        return State.SILENT
     if alive:
         return State.HEARD
     return State.ABSENT if known else State.SILENT
@@ -127,11 +152,13 @@ def _state(alive: bool, known: bool, ids: Ids | None) -> State:
 
 def _event(before: Spell | None, state: State, ids: Ids | None) -> str | None:
     was = before.state if before is not None else None
-    if state is State.LINKED:
+    if state in LINKS:
+        if was in LINKS and before and before.ids == ids:
+            return "returned" if state is State.LINKED else None
         returned = before is not None and was is State.SILENT and before.ids == ids
         return "returned" if returned else "established"
     if state is State.SILENT:
-        return "vanished" if was in {State.LINKED, State.UNKNOWN} else None
-    if was is State.LINKED or (was is State.SILENT and before and before.ids is not None):
+        return "vanished" if was in {*LINKS, State.UNKNOWN} else None
+    if was in LINKS or (was is State.SILENT and before and before.ids is not None):
         return "closed"
     return "forgotten" if was is State.HEARD and state is State.ABSENT else None

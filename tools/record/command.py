@@ -79,7 +79,7 @@ def play(
     title = name if name == "demo" else f"{name}-{machine.kernel}"
     with Stage(
         machine, daemons, title, scene.laptops,
-        beacon_interval_tu=scene.beacon_interval_tu, witness_hears=scene.witness_hears,
+        beacon_interval_tu=scene.beacon_interval_tu, lossy=scene.lossy,
     ) as stage:  # fmt: skip
         scene.play(stage)
         stage.pause(scene.end_s)

@@ -26,7 +26,7 @@ from tools.harness.reach import Reach
 from tools.harness.report import report
 from tools.record.expect import opened
 from tools.record.lines import news
-from tools.record.witness import BLOCKED, NEWS, REACH
+from tools.record.witness import BLOCKED, EVERYWHERE, HERE, NEWS, REACH
 
 OBSERVER = "02:00:00:00:00:00"  # the radio of laptop 0
 # A daemon with a tap: five intervals, which is what a link with losses may take, and the time that
@@ -83,12 +83,13 @@ def live(log: Path) -> Iterable[bytes]:
 
 def compared(directory: Path, log: Iterable[bytes] | None = None) -> Comparison:
     """What the daemon published (or a log tells) against the air."""
-    (heard,) = directory.glob("*.pcap")
     reach, blocked = Reach.read(directory / REACH), blocks.read(directory / BLOCKED)
-    air = Air(capture.read(heard), reach, blocked)
+    air = Air(capture.read(directory / f"{EVERYWHERE}.pcap"), reach, blocked)
+    here = directory / f"{HERE}.pcap"
+    ears = Air(capture.read(here)) if here.exists() else None
     if log is None:
         log = (directory / NEWS).read_bytes().splitlines()
-    return compare(air, News(log, OBSERVER), BOUNDS, SILENT_AFTER)
+    return compare(air, News(log, OBSERVER), BOUNDS, SILENT_AFTER, ears)
 
 
 def unfaithful(path: Path, log: Path) -> list[str]:

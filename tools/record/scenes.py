@@ -7,21 +7,20 @@ from typing import NamedTuple
 
 from meshwatch.model import OneSided, Presence, Proximity
 from tools.record.stage import Stage
-from tools.record.witness import EVERYWHERE, HERE
 
 
 class Scene(NamedTuple):
     """A play, the number of its laptops (the watching one included), and what comes after it.
 
     The end is long enough for a few polls, so that the recording tells how it all ended more than
-    once. Where frames get lost, what is true to the watching one is what its own radio heard.
+    once. In a lossy one not all frames arrive.
     """
 
     laptops: int
     play: Callable[[Stage], None]
     end_s: float = 4.0
     beacon_interval_tu: int = 1000
-    witness_hears: str = EVERYWHERE
+    lossy: bool = False
 
 
 def meet(stage: Stage) -> None:
@@ -332,8 +331,8 @@ SCENES = {
     "traffic": Scene(3, traffic),
     "blocked": Scene(2, blocked),
     "threshold": Scene(3, threshold),
-    "lossy": Scene(3, lossy, witness_hears=HERE),
-    "lossy-often": Scene(3, lossy, beacon_interval_tu=100, witness_hears=HERE),
+    "lossy": Scene(3, lossy, lossy=True),
+    "lossy-often": Scene(3, lossy, beacon_interval_tu=100, lossy=True),
     "fading": Scene(2, fading),
     "asleep": Scene(3, asleep),
     "scan": Scene(3, scan),

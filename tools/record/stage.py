@@ -16,7 +16,7 @@ from meshwatch.recording import open_recording
 from meshwatch.replay import Player, conversations
 from meshwatch.table import Table
 from tools.record.daemons import Daemon, Daemons
-from tools.record.witness import BLOCKED, CLOCK, EVERYWHERE, REACH, Witness
+from tools.record.witness import BLOCKED, CLOCK, REACH, Witness
 from tools.vm import deeds
 from tools.vm.air import Air
 from tools.vm.machine import JobTimeout, Machine, MachineError, Process
@@ -47,11 +47,11 @@ class Stage:
         laptops: int,
         *,
         beacon_interval_tu: int = 1000,
-        witness_hears: str = EVERYWHERE,
+        lossy: bool = False,
     ) -> None:
         self.recording = machine.output / f"{name}.pcapng"
         self.story: list[str] = []
-        self.witness = Witness(machine, name, witness_hears)
+        self.witness = Witness(machine, name, lossy=lossy)
         self._machine = machine
         self._daemons = daemons
         self._name = name

@@ -12,7 +12,8 @@ from tools.vm.machine import REPOSITORY, Machine, Process
 
 FOLLOW = REPOSITORY / "tests/kernel/follow.py"
 NEWS, REACH, BLOCKED = "news.log", "reach", "blocked"
-# Who hears the air: all radios at once, whatever arrives elsewhere, or only the watching one's.
+# Who hears the air: somebody who hears all radios, whatever is lost on the way to others; and the
+# watching one.
 EVERYWHERE, HERE = "hwsim0", "mon0"
 # Prints the guest's CLOCK_MONOTONIC in ns, without the start of a Python.
 CLOCK = "awk '/^now at/ { print $3; exit }' /proc/timer_list\n"
@@ -21,27 +22,29 @@ CLOCK = "awk '/^now at/ { print $3; exit }' /proc/timer_list\n"
 class Witness:
     """All that tools/harness needs to judge what was published during a scene.
 
-    It hears an interface, EVERYWHERE or HERE, for the time of a with block, and the daemon from
-    :meth:`follow` on. What no frame says is noted: whose radio gets which group mask, who blocks
-    the link with whom.
+    It hears every radio for the time of a with block, and the daemon from :meth:`follow` on; if
+    frames get lost, also what the watching radio hears. What no frame says is noted: whose radio
+    gets which group mask, who blocks the link with whom.
     """
 
-    def __init__(self, machine: Machine, name: str, hears: str = EVERYWHERE) -> None:
+    def __init__(self, machine: Machine, name: str, *, lossy: bool = False) -> None:
         self._machine = machine
         self._name = name
-        self._hears = hears
-        self._capture = Capture(machine, hears, f"{name}-air")
+        interfaces = (EVERYWHERE, HERE) if lossy else (EVERYWHERE,)
+        self._captures = {i: Capture(machine, i, f"{name}-{i}") for i in interfaces}
         self._follower: Process | None = None
         self._notes: dict[str, list[str]] = {REACH: [], BLOCKED: []}
 
     def __enter__(self) -> Self:
-        self._capture.__enter__()
+        for capture in self._captures.values():
+            capture.__enter__()
         return self
 
     def __exit__(self, *_error: object) -> None:
         if self._follower is not None:
             self._follower.kill(signal.SIGKILL)
-        self._capture.__exit__(None, None, None)
+        for capture in self._captures.values():
+            capture.__exit__(None, None, None)
 
     def follow(self, runtime_directory: str) -> None:
         """Subscribe to the news of the daemon that has this directory."""
@@ -57,12 +60,13 @@ class Witness:
     @property
     def summary(self) -> str:
         """How many frames were heard, and how many the kernel dropped; when it is over."""
-        return self._capture.summary
+        return ", ".join(f"{i} {capture.summary}" for i, capture in self._captures.items())
 
     def keep(self, directory: Path) -> None:
         """Leave it all in this directory, when the scene is over."""
         directory.mkdir(parents=True, exist_ok=True)
-        shutil.copy(self._capture.path, directory / f"{self._hears}.pcap")
+        for interface, capture in self._captures.items():
+            shutil.copy(capture.path, directory / f"{interface}.pcap")
         if self._follower is not None:
             shutil.copy(self._follower.log, directory / NEWS)
         for name, lines in self._notes.items():
