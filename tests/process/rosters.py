@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from meshwatch.model import Claim, Neighbor, Presence, Readings, Reason, Service
 from tests.bus.harness import MessageDaemon
+from tests.process.machines import UNPACKED
 from tools.lab.air import Air, Station
 
 INSTANCE, TYPE = "ana@laptop", "_presence._tcp"
@@ -38,6 +39,19 @@ _SERVICE = f"""\
 <service-group><name>{INSTANCE}</name>
 <service><type>{TYPE}</type><port>5298</port></service></service-group>
 """
+# It wants a terminal.
+_FINCH = """
+mount -t overlay overlay -o "lowerdir=$0/usr:/usr" /usr
+export TERM=xterm HOME="$1"
+exec script --quiet --command 'exec finch --config="$HOME"' /dev/null >/dev/null
+"""
+_ACCOUNT = """\
+<?xml version='1.0' encoding='UTF-8' ?>
+<account version='1.0'><account>
+<protocol>prpl-bonjour</protocol><name>who@here</name>
+<settings ui='gnt-purple'><setting name='auto-login' type='bool'>1</setting></settings>
+</account></account>
+"""
 
 
 class Machine:
@@ -45,7 +59,9 @@ class Machine:
 
     def __init__(self, station: Station, bus: MessageDaemon) -> None:
         self.station = station
-        self._environment = dict(os.environ, DBUS_SYSTEM_BUS_ADDRESS=bus.address, LC_ALL="C")
+        # One bus for all, that of a session too.
+        names = ("DBUS_SYSTEM_BUS_ADDRESS", "DBUS_SESSION_BUS_ADDRESS")
+        self._environment = os.environ | dict.fromkeys(names, bus.address) | {"LC_ALL": "C"}
 
     @property
     def ifindex(self) -> int:
@@ -70,6 +86,20 @@ class Machine:
             yield Browser(process)
 
     @asynccontextmanager
+    async def chatting(self, place: Path) -> AsyncIterator[Browser]:
+        """Somebody looks at the list of buddies in finch, of libpurple as Pidgin is."""
+        home = place / "purple"
+        home.mkdir()
+        (home / "accounts.xml").write_text(_ACCOUNT)
+        apart = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
+        finch = ("sh", "-ec", _FINCH, str(UNPACKED / "finch"), str(home))
+        monitor = ("stdbuf", "--output=L", "dbus-monitor", "--system", "type=signal")
+        async with self.running(*monitor) as process:
+            await line_with(process.stdout, "NameLost")  # it listens
+            async with self.running(*apart, *finch):
+                yield Buddies(process)
+
+    @asynccontextmanager
     async def avahi(self, place: Path, host: str) -> AsyncIterator[asyncio.subprocess.Process]:
         """Its avahi, which offers what is in the folder."""
         (place / "avahi.conf").write_text(_CONFIGURATION.format(host=host))
@@ -86,8 +116,20 @@ class Browser:
         self._process = process
 
     async def shows(self) -> str:
-        """The next thing it shows: + when an instance came, - when it went."""
-        return (await line_with(self._process.stdout, "mesh0"))[0]
+        """The next thing it shows of Ana: + when she came, - when she went."""
+        return (await line_with(self._process.stdout, ";ana"))[0]
+
+
+class Buddies(Browser):
+    """A messenger for serverless messaging, which tells on D-Bus who is on its list."""
+
+    async def shows(self) -> str:
+        while True:
+            said = await line_with(self._process.stdout, "interface=im.pidgin.purple")
+            if "member=BuddySignedOn" in said:
+                return "+"
+            if "member=BuddyRemoved" in said:  # strangers are not shown as offline
+                return "-"
 
 
 class Rosters(NamedTuple):

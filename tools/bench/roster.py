@@ -3,9 +3,10 @@
     python -m tools.bench.roster [--rounds 10] [--patience 60]
 
 Two machines, each a network namespace with its own avahi, on an air that is a bridge: Ana offers
-what serverless messengers do (XEP-0174), and avahi-browse on the other one shows it. Times run from
-the line that tells her departure or return; beside it the same without meshwatch, from the
-departure or return itself, for as long as the patience lasts. Needs root, avahi.
+what serverless messengers do (XEP-0174); on the other one avahi-browse shows it, and finch, such a
+messenger. Times run from the line that tells her departure or return; beside it the same without
+meshwatch, from the departure or return itself, for as long as the patience lasts. Needs root,
+avahi, and what `tools/install test` unpacks.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.process.rosters import Browser, Rosters, line_with, two_rosters
@@ -32,7 +34,7 @@ DEADLINE_S = 60.0
 def line(what: str, delays: list[float]) -> str:
     """A row of the table."""
     median_s, least_s, worst_s = statistics.median(delays), min(delays), max(delays)
-    return f"{what:24} median {median_s:6.2f}  least {least_s:6.2f}  worst {worst_s:6.2f}"
+    return f"{what:36} median {median_s:6.2f}  least {least_s:6.2f}  worst {worst_s:6.2f}"
 
 
 async def shows(browser: Browser, sign: str, seconds: float = DEADLINE_S) -> float:
@@ -50,32 +52,43 @@ async def bounded(what: str, browser: Browser, sign: str, patience_s: float) -> 
         took = f"{await shows(browser, sign, patience_s) - began:6.2f}"
     except TimeoutError:
         took = f"> {patience_s:.0f}"
-    print(f"{what:24} {took}", flush=True)
+    print(f"{what:36} {took}", flush=True)
 
 
 async def with_meshwatch(rosters: Rosters, place: Path, rounds: int) -> None:
     """Departures and returns that the agent is told of."""
-    left, back = [], []
+    delays: dict[str, list[float]] = {}
     ana, station = rosters.ana(), rosters.there.station
     with Told(place / "run") as told:
         told.say(ana)
         words = (*AGENT, str(told.directory), *DUTIES)
-        async with rosters.here.running(*words) as agent, rosters.here.browsing() as browser:
+        async with (
+            rosters.here.running(*words) as agent,
+            rosters.here.browsing() as browser,
+            rosters.here.chatting(place) as finch,
+        ):
             await line_with(agent.stderr, "following meshwatchd")
-            await shows(browser, "+")
+            looking = {"avahi-browse": browser, "finch": finch}
+
+            async def all_show(sign: str, what: str, tell: Callable[[], float]) -> None:
+                told_at = tell()
+                for at, name in await asyncio.gather(*(when(each, sign) for each in looking)):
+                    delays.setdefault(f"{what}, {name}", []).append(at - told_at)
+
+            async def when(name: str, sign: str) -> tuple[float, str]:
+                return await shows(looking[name], sign), name
+
+            await all_show("+", "", time.monotonic)
             await asyncio.sleep(BROWSING_S)
             for _ in range(rounds):
                 station.leave()
-                told_at = time.monotonic()
-                told.gone(ana)
-                left.append(await shows(browser, "-") - told_at)
+                await all_show("-", "departure -> not shown", lambda: told.gone(ana))
                 station.enter()
-                told_at = time.monotonic()
-                told.say(ana)
-                back.append(await shows(browser, "+") - told_at)
+                await all_show("+", "return -> shown", lambda: told.say(ana))
                 await asyncio.sleep(BETWEEN_S)
-    print(line("departure -> not shown", left))
-    print(line("return -> shown", back), flush=True)
+    for what, each in delays.items():
+        if not what.startswith(","):
+            print(line(what, each), flush=True)
 
 
 async def departs(rosters: Rosters, patience_s: float) -> None:
