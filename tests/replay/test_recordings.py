@@ -198,6 +198,7 @@ MET = "present established"
 SILENCE = "(quiet silent|(quiet silent; )?gone silent)"
 DEPARTURE = "(quiet silent; )?gone silent"
 RETURN = "present returned"
+LEFT = "heard closed(; gone silent)?"  # which is a matter of how long one looks
 CAME = f"(heard candidate; )?{MET}"
 SOUGHT = "((heard|gone) [a-z]+; )*"  # who demands a password may need more than one attempt
 LOSSY = f"{MET}(; quiet silent; {RETURN})*"
@@ -211,7 +212,7 @@ STORIES = {
     # Whether the old link was seen alive or going down, or neither, is a matter of some hundred
     # milliseconds.
     "restart": {1: f"{MET}; {SILENCE}(; [a-z ]+)*; present (restarted|established)"},
-    "ten": {i: f"{MET}; heard closed" if i in (2, 5, 7) else MET for i in range(1, 11)},
+    "ten": {i: f"{MET}; {LEFT}" if i in (2, 5, 7) else MET for i in range(1, 11)},
     "traffic": {1: f"{MET}; {DEPARTURE}; {RETURN}", 2: MET},
     # Whose block is only seen in beacons is present all the time, on one side.
     "blocked": {1: f"{MET}; (heard closed; {MET}|present restarted); heard blocked; {MET}"},
@@ -230,7 +231,7 @@ STORIES = {
     },
     "crowd": {
         **dict.fromkeys(range(1, 40), CAME),
-        **dict.fromkeys(LEAVING, f"{CAME}; heard closed(; gone [a-z]+)?"),
+        **dict.fromkeys(LEAVING, f"{CAME}; {LEFT}"),
         **dict.fromkeys(VANISHING, f"{CAME}; {DEPARTURE}"),
     },
 }
