@@ -29,6 +29,7 @@ from tools.lab.air import Air
 DEPARTURES, LETTERS = 10, 10  # in each, half of them before the departure is told
 TOLD_S = 0.8  # after the departure
 AWAY_S = 5.0
+UNREACHABLE_S = 3.1  # until the kernel says so of a neighbor that does not answer
 
 
 @contextmanager
@@ -76,7 +77,23 @@ def arrivals(one: Laptop, other: Laptop, rounds: int) -> None:
             f"  least {min(delays_ms):.0f}  worst {max(delays_ms):.0f}  of {rounds}"
         )
         report([f"waits {number}" for number in range(rounds)], other, "waited")
+        under_way(one, other, hooked)
         blind(one, other, hooked)
+
+
+def under_way(one: Laptop, other: Laptop, hooked: Hooked) -> None:
+    """Letters that exim4 is about to give up when she arrives, each at another moment of that."""
+    delays_s = []
+    pause = threading.Event()
+    for number in range(LETTERS):
+        leave(one, other)
+        hooked.loses(other)
+        one.write(other.user, f"tried {number}")
+        pause.wait(UNREACHABLE_S * number / LETTERS)
+        told_at = hooked.meets(other)
+        delays_s.append(other.has(f"tried {number}") - told_at)
+    report([f"tried {number}" for number in range(LETTERS)], other, "tried while she arrives")
+    print(f"  after {statistics.median(delays_s):.1f} s (median), worst {max(delays_s):.1f}")
 
 
 def blind(one: Laptop, other: Laptop, hooked: Hooked) -> None:
