@@ -19,6 +19,25 @@ def test_departure_shows_contacts_offline_and_return_online(room: Room) -> None:
         ana.person.sees(ronaldo.jid, "available", seconds=5)
 
 
+def test_who_was_met_before_needs_no_name_to_come_and_go(room: Room) -> None:
+    ronaldo, ana = room.friends()
+    for _ in range(2):
+        part(ronaldo, ana)
+        ronaldo.person.sees(ana.jid, "unavailable", seconds=5)
+        ana.person.sees(ronaldo.jid, "unavailable", seconds=5)
+        ana.station.enter()
+        ronaldo.meets(ana, named=False)
+        ana.meets(ronaldo, named=False)
+        ronaldo.person.sees(ana.jid, "available", seconds=5)
+        ana.person.sees(ronaldo.jid, "available", seconds=5)
+    stream = ronaldo.control("shell", "s2s", "show")
+    ronaldo.meets(ana)
+    ana.meets(ronaldo)
+    ronaldo.person.say(ana.jid, "now I know your name")
+    ana.person.reads("now I know your name")
+    assert ronaldo.control("shell", "s2s", "show") == stream
+
+
 def test_a_new_daemon_that_tells_the_same_changes_nothing(room: Room) -> None:
     ronaldo, ana = room.friends()
     stream = ronaldo.control("shell", "s2s", "show")

@@ -38,6 +38,26 @@ def test_an_impostor_gets_nothing_and_the_message_is_kept(room: Room) -> None:
     assert ronaldo.person.errors() == []
 
 
+def test_who_says_nothing_gets_only_what_its_key_was_pinned_for(room: Room) -> None:
+    ronaldo, ana = room.friends()
+    part(ronaldo, ana)
+    ana.kill()
+    ana.log_out()
+    ana.make_certificate()
+    ana.start()
+    ronaldo.person.say(ana.jid, "for the real one")
+    ronaldo.holds(1)
+    ana.station.enter()
+    ronaldo.meets(ana, named=False)
+    ronaldo.log_line("the certificate differs from the pinned one")
+    ronaldo.control("shell", "meshwatch", "forget", ana.domain)
+    ronaldo.log_line("no neighbor with this address serves the domain")
+    assert ronaldo.held() == 1
+    ronaldo.meets(ana)
+    ana.meets(ronaldo)
+    ana.person.reads("for the real one")
+
+
 def test_two_who_claim_an_unknown_domain_are_both_refused(room: Room) -> None:
     ronaldo, ana, false_ana = (room.laptop(user) for user in ("ronaldo", "ana", "ana"))
     ronaldo.meets(ana)

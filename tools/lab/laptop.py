@@ -35,9 +35,10 @@ class Laptop(Server):
         super().__exit__(kind, error, trace)
         self.told.__exit__(kind, error, trace)
 
-    def row(self, other: Laptop, **words: Any) -> Neighbor:
+    def row(self, other: Laptop, *, named: bool = True, **words: Any) -> Neighbor:
         """What our table says of another laptop."""
-        return neighbor(other.station.address, other.station.link_local, other.domain, **words)
+        domain = other.domain if named else None
+        return neighbor(other.station.address, other.station.link_local, domain, **words)
 
     def meets(self, other: Laptop, **words: Any) -> float:
         """Our meshwatchd tells that the other came; when, on the monotonic clock."""

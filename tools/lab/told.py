@@ -35,7 +35,7 @@ IFINDEX = 10
 def neighbor(
     address: str,
     link_local: str,
-    domain: str,
+    domain: str | None,
     *,
     presence: Presence = Presence.PRESENT,
     jid: str | None = None,
@@ -43,11 +43,15 @@ def neighbor(
     disputed: bool = False,
     fingerprint: str | None = None,
 ) -> Neighbor:
-    """A neighbor with an XMPP server, as it looks when its name has been asked for."""
+    """A neighbor with an XMPP server, as it looks when its name has been asked for, or not yet."""
     now = time.monotonic_ns()
-    txt = (("domain", domain), *((("tlsfp", fingerprint),) if fingerprint else ()))
-    service = Service("_xmpp-server._tcp", domain.partition(".")[0], domain, 5269, txt)
-    claim = Claim(claimant="names", uid=0, jid=jid, nick=nick, claimed_ns=now, services=(service,))
+    claims = []
+    if domain:
+        txt = (("domain", domain), *((("tlsfp", fingerprint),) if fingerprint else ()))
+        services = (Service("_xmpp-server._tcp", domain.partition(".")[0], domain, 5269, txt),)
+        claims = [
+            Claim(claimant="names", uid=0, jid=jid, nick=nick, claimed_ns=now, services=services)
+        ]
     scoped = Address(f"{link_local}%mesh0", AddressScope.LINK, AddressProof.KERNEL)
     return Neighbor(
         ifindex=IFINDEX,
@@ -61,7 +65,7 @@ def neighbor(
         jid=jid,
         nick=nick,
         disputed=disputed,
-        claims=(claim,),
+        claims=tuple(claims),
         readings=Readings(last_heard_ns=now, reach=1),
     )
 

@@ -257,7 +257,7 @@ outbox.open(directory .. "/outbox", { messages = hold_messages, bytes = hold_byt
 taken.open(directory .. "/taken")
 pins.open(directory .. "/pins.json", pin_first_use)
 courier.start(hold_s, links.open)
-part "rows".start(domains, servers)
+part "rows".start(domains, servers, pins.at)
 neighbors.start({
     arrived = function(domain, neighbor)
         module:log("info", "%s is in range: %s on %s", domain, neighbor.mac, neighbor.interface)

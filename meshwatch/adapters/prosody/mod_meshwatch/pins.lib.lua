@@ -11,7 +11,7 @@ local PINS = 10000 -- who meets more servers than that is being flooded with mad
 
 local path
 local first_use
-local known = {} -- domain -> { sha256, first_unix_s, address, interface }
+local known = {} -- domain -> { sha256, first_unix_s, address, interface, port }
 local vouched = setmetatable({}, { __mode = "k" }) -- session -> domain whose key it showed
 
 local function save()
@@ -41,6 +41,17 @@ function pins.of(domain)
     return known[domain] and known[domain].sha256
 end
 
+-- The domains whose keys were pinned at this hardware address, with their ports.
+function pins.at(mac)
+    local found = {}
+    for domain, pin in pairs(known) do
+        if pin.address == mac then
+            found[domain] = tonumber(pin.port) or 5269
+        end
+    end
+    return found
+end
+
 -- Pin a certificate by its SHA-256 in hex, of this neighbor if there is one.
 function pins.set(domain, sha256, neighbor)
     known[domain] = {
@@ -48,6 +59,7 @@ function pins.set(domain, sha256, neighbor)
         first_unix_s = os.time(),
         address = neighbor and neighbor.mac,
         interface = neighbor and neighbor.interface,
+        port = neighbor and neighbor.domains[domain] and neighbor.domains[domain].port,
     }
     neighbors.pardon(domain)
     return save()
@@ -72,7 +84,7 @@ end
 
 -- Why this certificate must not become the pin of this domain, or nil: it may.
 local function objection(domain, sha256, neighbor)
-    if not neighbor then
+    if not neighbor or neighbor.domains[domain].remembered then
         return "no neighbor with this address serves the domain"
     elseif not first_use then
         return "this server pins no certificates by itself"

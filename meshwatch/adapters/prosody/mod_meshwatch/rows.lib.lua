@@ -11,6 +11,7 @@ local ADDRESSES, DOMAINS, PEOPLE = 8, 16, 32 -- of one neighbor that we take up
 
 local suffixes = {} -- domains that live on the mesh
 local configured = {} -- hardware address -> domain, where nobody announces it
+local remembered -- hardware address -> { domain -> port }, as met there before
 
 -- Whether this is a domain that lives on the mesh: one of the configured ones, or below it.
 function rows.is_mesh(domain)
@@ -83,6 +84,13 @@ local function domains_of(row)
             end
         end
     end
+    if count == 0 then -- who just came was not asked yet; its key will tell whether it is the same
+        for known, port in pairs(remembered(row.address)) do
+            if rows.is_mesh(known) and count < DOMAINS then
+                found[known], count = { port = port, remembered = true }, count + 1
+            end
+        end
+    end
     return found
 end
 
@@ -130,9 +138,10 @@ function rows.usable(row)
     }
 end
 
--- domains: a list of those that live on the mesh; servers: a domain by hardware address.
-function rows.start(domains, servers)
-    configured = servers
+-- domains: a list of those that live on the mesh; servers: a domain by hardware address;
+-- met(mac): domains and their ports that were met there before.
+function rows.start(domains, servers, met)
+    configured, remembered = servers, met
     for _, domain in ipairs(domains) do
         suffixes[domain] = true
     end
