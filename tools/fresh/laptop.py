@@ -35,13 +35,14 @@ mount -t overlay -o lowerdir={root},upperdir={home}/upper,workdir={home}/work {n
 ip netns add {name}
 iw phy {phy} set netns name {name}
 """
-# udev needs a /sys to write to. The unit files close what is open here.
+# Begun in the namespace, and not told of it, nspawn mounts the /sys in which the radio is; udev
+# needs to write there. The unit files close what is open here.
 _BOOT = """
 echo $$ >/sys/fs/cgroup/{name}/cgroup.procs
 export SYSTEMD_NSPAWN_API_VFS_WRITABLE=yes
-exec systemd-nspawn --boot --keep-unit --register=no --capability=all \
-    '--system-call-filter=bpf keyctl' --console=pipe --machine={name} --directory={home}/root \
-    --network-namespace-path=/run/netns/{name}
+exec nsenter --net=/run/netns/{name} systemd-nspawn --boot --keep-unit --register=no \
+    --capability=all '--system-call-filter=bpf keyctl' --console=pipe --machine={name} \
+    --directory={home}/root
 """
 _LEADER = "read -r leader _ </proc/{pid}/task/{pid}/children; echo $leader"
 
@@ -83,7 +84,7 @@ class Laptop:
             _pause()
 
     def _system_runs(self) -> bool:
-        asked = self.run("systemctl is-system-running --wait")
+        asked = self.run("systemctl is-system-running")
         return asked.stdout.strip() in {"running", "degraded"}
 
     def run(self, script: str, typed: str = "") -> Completed:
