@@ -1,0 +1,60 @@
+"""A neighbor whose Prosody has no module: it talks with one that has, and comes and goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.prosody.conftest import Room
+from tools.lab.alone import MODULES, give_address, name_nobody, tell_names
+from tools.lab.laptop import Laptop
+
+OURS, THEIRS = "fd00::1", "fd00::2"
+
+
+@pytest.fixture
+def pair(room: Room) -> Iterator[tuple[Laptop, Laptop]]:
+    """Ronaldo has the module; Ana, who has not, finds his domain in a file and dials back."""
+    ronaldo = room.laptop("ronaldo")
+    ana = room.laptop("ana", enabled=MODULES, secure=False)
+    give_address(ronaldo.station, OURS)
+    give_address(ana.station, THEIRS)
+    names = name_nobody(ana.station)
+    ana.kill()
+    tell_names(ana.home, {ronaldo.domain: OURS, ana.domain: THEIRS})
+    ana.start()
+    ronaldo.meets(ana)
+    yield ronaldo, ana
+    names.kill()
+    names.wait()
+
+
+def test_it_is_talked_to_and_answers(pair: tuple[Laptop, Laptop]) -> None:
+    ronaldo, ana = pair
+    assert ana.person.jid == ana.jid
+    ronaldo.person.say(ana.jid, "hello")
+    ana.person.reads("hello")
+    ana.person.say(ronaldo.jid, "hello yourself")
+    ronaldo.person.reads("hello yourself")
+    ronaldo.holds(0)
+
+
+def test_messages_wait_while_it_is_away(pair: tuple[Laptop, Laptop]) -> None:
+    ronaldo, ana = pair
+    assert ana.person.jid == ana.jid
+    ronaldo.person.say(ana.jid, "before")
+    ana.person.reads("before")
+    ana.station.leave()
+    ronaldo.loses(ana)
+    # What was written before would be lost: a stream that was dialed back has no acknowledgements.
+    ronaldo.log_line("is out of range")
+    texts = [f"held {number}" for number in range(3)]
+    for text in texts:
+        ronaldo.person.say(ana.jid, text)
+    ronaldo.holds(len(texts))
+    ana.station.enter()
+    ronaldo.meets(ana)
+    ana.person.reads(texts[-1])
+    assert ana.person.bodies() == ["before", *texts]
+    ronaldo.holds(0)
