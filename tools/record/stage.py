@@ -225,11 +225,8 @@ class Stage:
         self._note(f"unblocked by {laptop}: {other}")
 
     def demand_signal(self, laptop: int, threshold_dbm: int) -> None:
-        """Open no links to whom one hears weaker, and give up those there are."""
+        """Open no more links to whom one hears weaker."""
         self._sh(deeds.set_rssi_threshold("mesh0", threshold_dbm), laptop)
-        if threshold_dbm:
-            for address in self._addresses:
-                self._sh(f"iw dev mesh0 station del {address} 2>/dev/null || true", laptop)
         self._note(f"demands {threshold_dbm} dBm: {laptop}")
 
     # ---- time -------------------------------------------------------------------------------
