@@ -217,6 +217,28 @@ local function look()
     return not stopping and LOOK_S or nil
 end
 
+-- What waits for a stream to open is a list of pairs; since Prosody 13, a queue (util.queue).
+local function without_presence(session)
+    local waiting, rest = session.sendq, {}
+    if not waiting then
+        return
+    elseif waiting.pop then
+        for _ = 1, waiting:count() do
+            local stanza = waiting:pop()
+            if stanza.name ~= "presence" then
+                waiting:push(stanza)
+            end
+        end
+        return
+    end
+    for _, item in ipairs(waiting) do
+        if not (item[2] and item[2].name == "presence") then
+            rest[#rest + 1] = item
+        end
+    end
+    session.sendq = rest
+end
+
 function links.add_host(host_module)
     host_modules[host_module.host] = host_module
     host_module:hook("s2sout-created", function(event)
@@ -227,13 +249,7 @@ function links.add_host(host_module)
         local bounce = session.bounce_sendq
         -- Presence that did not get through is no error to show to anybody: it is sent anew.
         function session.bounce_sendq(this, reason)
-            local rest = {}
-            for _, item in ipairs(this.sendq or {}) do
-                if not (item[2] and item[2].name == "presence") then
-                    rest[#rest + 1] = item
-                end
-            end
-            this.sendq = rest
+            without_presence(this)
             return bounce(this, reason)
         end
     end)

@@ -85,8 +85,31 @@ function commands:neighbors()
     return true, ("%d domains in range"):format(count)
 end
 
+-- Since 13 Prosody's shell takes only commands that are described, here in the words of the manual.
+local described = {
+    neighbors = { "domains in range, connected or refused" },
+    held = { "what waits for whom, since when" },
+    pins = { "certificates, since when, from which address" },
+    forget = { "forget the certificate of a domain", "domain" },
+    pin = { "pin a certificate of a domain", "domain", "sha256" },
+}
+
 function shell.start()
     environment.meshwatch = commands
+    for name, words in pairs(described) do
+        local args = {}
+        for i = 2, #words do
+            args[i - 1] = { name = words[i], type = "string" }
+        end
+        module:add_item("shell-command", {
+            section = "meshwatch",
+            section_desc = "Neighbors on the mesh",
+            name = name,
+            desc = words[1],
+            args = args,
+            handler = commands[name],
+        })
+    end
 end
 
 function shell.remove()
