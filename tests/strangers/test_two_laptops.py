@@ -70,6 +70,14 @@ def test_all_that_was_set_up_runs(laptops: tuple[Laptop, Laptop]) -> None:
         assert "org.meshwatch" in laptop.run("busctl --no-pager list --acquired").stdout
 
 
+def test_they_know_each_other(laptops: tuple[Laptop, Laptop]) -> None:
+    ana, ben = laptops
+    for laptop, other in ((ana, ben), (ben, ana)):
+        laptop.await_output("prosodyctl shell meshwatch neighbors", other.domain)
+        assert row(laptop, other)["presence"] == "present"
+        assert laptop.run("meshwatch list").returncode == 0
+
+
 def test_they_become_contacts(laptops: tuple[Laptop, Laptop]) -> None:
     ana, ben = laptops
     for laptop in laptops:
@@ -79,13 +87,6 @@ def test_they_become_contacts(laptops: tuple[Laptop, Laptop]) -> None:
     ana.order("subscribe", ben.jid)
     ana.wait(shows(ben, "available"))
     ben.wait(shows(ana, "available"))
-
-
-def test_they_are_neighbors(laptops: tuple[Laptop, Laptop]) -> None:
-    ana, ben = laptops
-    assert row(ana, ben)["presence"] == row(ben, ana)["presence"] == "present"
-    for laptop in laptops:
-        assert laptop.run("meshwatch list").returncode == 0
 
 
 def test_a_message_goes_each_way(laptops: tuple[Laptop, Laptop]) -> None:
@@ -105,3 +106,10 @@ def test_what_is_written_out_of_range_waits(laptops: tuple[Laptop, Laptop]) -> N
     ben.come_back()
     ana.wait(shows(ben, "available"), count=2)
     ben.wait(brings(ana, "are you there?"))
+
+
+def test_udev_starts_the_daemon(laptops: tuple[Laptop, Laptop]) -> None:
+    """It ran before the step that starts it again."""
+    for laptop in laptops:
+        journal = laptop.run("journalctl --boot --no-pager --output=cat --unit=meshwatchd").stdout
+        assert journal.count("Started meshwatchd.service") == 2, journal

@@ -44,6 +44,12 @@ exec nsenter --net=/run/netns/{name} systemd-nspawn --boot --keep-unit --registe
     --capability=all '--system-call-filter=bpf keyctl' --console=pipe --machine={name} \
     --directory={home}/root
 """
+_STATE = """
+meshwatch list --json || true
+prosodyctl shell meshwatch neighbors || true
+tail -n 20 /var/log/prosody/prosody.log
+journalctl --boot --no-pager --unit=meshwatchd --unit=meshwatch-agent --lines=20
+"""
 _LEADER = "read -r leader _ </proc/{pid}/task/{pid}/children; echo $leader"
 
 Event = dict[str, Any]
@@ -101,6 +107,13 @@ class Laptop:
         done = self.run(step, typed=f"{PASSWORD}\n{PASSWORD}\n")
         assert done.returncode == 0, f"{step}\non {self.name}: {done.stdout}{done.stderr}"
 
+    def await_output(self, script: str, wanted: str) -> None:
+        """Run the script again and again until it prints what is wanted."""
+        deadline = time.monotonic() + PATIENCE_S
+        while wanted not in (output := self.run(script).stdout):
+            assert time.monotonic() < deadline, f"{self.name}: {output}\n{self.run(_STATE).stdout}"
+            _pause()
+
     def walk_away(self) -> None:
         """Go out of radio range; no program is told."""
         self._machine.run(deeds.reach(self._words["phy"], 0), check=True)
@@ -135,7 +148,9 @@ class Laptop:
         deadline = time.monotonic() + PATIENCE_S
         assert self._chat is not None
         while len(found := [event for event in self.shown() if wanted(event)]) < count:
-            assert time.monotonic() < deadline, f"{self.name} was shown {self._chat.output}"
+            assert time.monotonic() < deadline, (
+                f"{self.name} was shown {self._chat.output}\n{self.run(_STATE).stdout}"
+            )
             assert self._chat.poll() is None, f"{self.name} logged out: {self._chat.output}"
             _pause()
         return found[count - 1]
