@@ -208,6 +208,7 @@ RETURN = "present returned"
 LEFT = "heard closed(; gone silent)?"  # which is a matter of how long one looks
 CAME = f"(heard candidate; )?{MET}"
 SOUGHT = "((heard|gone) [a-z]+; )*"  # who demands a password may need more than one attempt
+BEYOND = "present path(; quiet expired)?; gone unreachable"
 LOSSY = f"{MET}(; quiet silent; {RETURN})*"
 LEAVING, VANISHING = (4, 14, 24, 34), (9, 19, 29, 39)  # of the crowd
 STORIES = {
@@ -230,7 +231,8 @@ STORIES = {
     "asleep": {1: f"{MET}; {DEPARTURE}; {RETURN}", 2: MET},
     "scan": {1: MET, 2: MET},
     "switch": {1: MET, 2: MET},
-    "chain": {1: f"{MET}; {DEPARTURE}", 3: "present path(; quiet expired)?; gone unreachable"},
+    # Whoever is on the way to another is only known if something was sent to it.
+    "chain": {1: f"{MET}; {DEPARTURE}", 2: f"({BEYOND})?", 3: BEYOND},
     "gate": {1: MET, 2: MET},
     "secured": {
         1: f"{SOUGHT}{MET}; (heard [a-z]+; )?gone (deleted|absent); {SOUGHT}{MET}",
@@ -248,6 +250,7 @@ STORIES = {
 def test_the_story(path: Path) -> None:
     expected = STORIES[title(path).rpartition("-")[0]]
     stories = told(path)
-    assert stories.keys() == expected.keys()
-    for laptop, story in stories.items():
-        assert re.fullmatch(expected[laptop], story), f"{laptop}: {story}"
+    assert stories.keys() <= expected.keys()
+    for laptop, wanted in expected.items():
+        story = stories.get(laptop, "")
+        assert re.fullmatch(wanted, story), f"{laptop}: {story}"
