@@ -16,8 +16,9 @@ PYTHON = str(REPOSITORY / ".venv/bin/python")
 DEPARTURES, MEETINGS, IMPOSTORS = 3, 2, 3
 JOURNEY_S = 540.0
 # On an emulated processor, of which these programs want more than there is.
-SOON_S = 20.0
-BEACONS = 1.024 * 5
+SOON_S, SHOWN_S = 20.0, 4.0
+# Departures, in beacon intervals of 1.024 s: the first, and one when no probe is left.
+FIRST_S, ANY_S = 5 * 1.024, 28 * 1.024
 
 Fact = dict[str, Any]
 
@@ -72,9 +73,11 @@ def test_who_meets_is_online(facts: list[Fact]) -> None:
 def test_who_walks_away_is_offline(facts: list[Fact]) -> None:
     departures = of(facts, "departure")
     assert len(departures) == DEPARTURES
+    assert soon(departures[0]["told_s"], FIRST_S), departures[0]
     for departure in departures:
-        assert soon(departure["told_s"], BEACONS), departure
-        assert soon(departure["offline_s"]), departure
+        assert soon(departure["told_s"], ANY_S), departure
+        for told_s, offline_s in zip(departure["told_s"], departure["offline_s"], strict=True):
+            assert offline_s is not None and offline_s - told_s < SHOWN_S, departure
 
 
 def test_who_returns_is_online_and_reads_what_was_held(facts: list[Fact]) -> None:
@@ -90,6 +93,11 @@ def test_all_messages_come_in_order_none_twice(facts: list[Fact]) -> None:
         assert len(fact["sent"]) == 12 * DEPARTURES
         assert fact["read"] == fact["sent"]
         assert fact["errors"] == []
+
+
+def test_what_was_held_outlasts_a_server_that_is_killed(facts: list[Fact]) -> None:
+    (kept,) = of(facts, "kept")
+    assert soon([kept["read_s"]]), kept
 
 
 def test_an_impostor_is_refused_and_gets_nothing(facts: list[Fact]) -> None:

@@ -82,6 +82,9 @@ def report(form: str, facts: list[Fact], patience_s: float) -> None:
         show("walked away -> offline", never([notice["offline_s"]], patience_s))
     else:
         show("walked away -> told", seconds(each(facts, "departure", "told_s")))
+        # Probes are rationed, and whoever often falls silent is given more time.
+        stories = [fact["told_s"][0] for fact in facts if fact["fact"] == "departure"]
+        show("  one after the other", " ".join(f"{value or 0:.1f}" for value in stories))
         show("walked away -> offline", seconds(each(facts, "departure", "offline_s")))
         lag = differences(facts, "departure", "offline_s", "told_s")
         show("  departure line -> offline", seconds(lag))
@@ -122,6 +125,10 @@ def messages(facts: list[Fact], show: Any) -> None:
         f"{sent} sent ({apart} out of range), {delivered} delivered, {lost} lost,"
         f" {doubled} doubled, {'in order' if ordered else 'not in order'}, {errors} came back",
     )
+    for fact in facts:
+        if fact["fact"] == "kept":
+            kept = "lost" if fact["read_s"] is None else f"{fact['read_s']:8.2f}"
+            show("written, both switched off, link established -> read", kept)
     away = statistics.median(fact["away_s"] for fact in departures)
     show("  away for", f"{away:8.2f} s (median)")
 

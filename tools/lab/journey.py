@@ -22,6 +22,7 @@ PATIENCE_S = 90.0
 # Of each side and departure: in the moment itself, before anybody can know of it, and after.
 EDGE, BLIND, KNOWN = 2, 5, 5
 Find = Callable[[Callable[[Event], bool], float, float], Event]
+BEFORE = "before everything was switched off"
 REFUSED = "differs from the pinned one"
 
 
@@ -111,18 +112,23 @@ class Journey:
     def meet_again(self, patience_s: float, cold_s: float = 0) -> None:
         """They have been apart, and their radios forgot each other.
 
-        Cold: their servers were started so long ago.
+        Cold: their servers were started so long ago, and one had written something before that.
         """
         left_at = time.monotonic()
         self.other.station.leave()
         if self.watched:
             self._both(lambda me, them: me.shown(them, "unavailable", left_at))
         if cold_s:
+            self.one.server.person.say(self.other.server.jid, BEFORE)
+            pause(AWAY_S)
             self._switch_off_and_on()
             pause(cold_s)
         for side in (self.one, self.other):
             side.station.join_anew()
-        self._tell_meeting("cold meeting" if cold_s else "meeting", *self._link(), patience_s)
+        came_at, linked = self._link()
+        self._tell_meeting("cold meeting" if cold_s else "meeting", came_at, linked, patience_s)
+        if cold_s:
+            tell("kept", read_s=self.other.read(BEFORE, linked, patience_s))
 
     def _switch_off_and_on(self) -> None:
         for side in (self.one, self.other):
