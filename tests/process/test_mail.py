@@ -14,14 +14,14 @@ from tools.lab.air import Air
 
 @pytest.mark.parametrize("system", [EXIM4, POSTFIX], ids=["exim4", "postfix"])
 def test_a_letter_that_waits_is_delivered_on_arrival(system: MailSystem, tmp_path: Path) -> None:
-    if not (UNPACKED / system.package).is_dir():
+    if not all((UNPACKED / each.package).is_dir() for each in (system, EXIM4)):
         pytest.skip("`tools/install test` unpacks it")
     with ExitStack() as stack:
         air = stack.enter_context(Air())
         stations = {user: air.join(number) for number, user in enumerate(("ronaldo", "ana"), 1)}
         ronaldo, ana = (
-            stack.enter_context(Laptop(system, station, tmp_path / user, user, stations))
-            for user, station in stations.items()
+            stack.enter_context(Laptop(each, station, tmp_path / user, user, stations))
+            for each, (user, station) in zip((system, EXIM4), stations.items(), strict=True)
         )
         for laptop in (ronaldo, ana):
             laptop.unique_local_address()
