@@ -94,18 +94,18 @@ def report(form: str, facts: list[Fact], patience_s: float) -> None:
     if form != "alone":
         lag = differences(facts, "departure", "read_s", "back_told_s")
         show("  arrival line of the reader -> it was read", seconds(lag))
-    messages(facts, show)
+    messages(facts, show, patience_s)
     impostors(facts, show)
 
 
 def never(values: list[float | None], patience_s: float) -> str:
     """Times, or that it was not waited for any longer."""
     if all(value is None for value in values):
-        return f"   > {patience_s:.0f} s, {len(values)} times"
+        return f"   > {patience_s:.0f} s, of {len(values)}"
     return seconds(values)
 
 
-def messages(facts: list[Fact], show: Any) -> None:
+def messages(facts: list[Fact], show: Any, patience_s: float) -> None:
     """What became of all that was written."""
     departures = [fact for fact in facts if fact["fact"] == "departure"]
     sent = delivered = lost = doubled = errors = 0
@@ -127,7 +127,7 @@ def messages(facts: list[Fact], show: Any) -> None:
     )
     for fact in facts:
         if fact["fact"] == "kept":
-            kept = "lost" if fact["read_s"] is None else f"{fact['read_s']:8.2f}"
+            kept = never([fact["read_s"]], patience_s)
             show("written, both switched off, link established -> read", kept)
     away = statistics.median(fact["away_s"] for fact in departures)
     show("  away for", f"{away:8.2f} s (median)")
