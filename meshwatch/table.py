@@ -194,7 +194,9 @@ class Table:
                 self._forget(port, (address,), Reason.SILENT, Proof.BEACON, changes)
                 continue
             if entry.link.questions.ask_ns is not None and entry.link.questions.ask_ns <= due:
-                self._ask(port, entry, due)
+                if not self._ask(port, entry, due):  # to plan anew would be to ask at once
+                    self._queue(port, entry)
+                    continue
             elif paced := entry.pace(due):
                 changes.append(paced)
                 self._queue(port, entry)
@@ -311,14 +313,16 @@ class Table:
             entry.link.plan(now, port.hearing, port.means)
             self._queue(port, entry)
 
-    def _ask(self, port: Port, entry: Entry, now: int) -> None:
+    def _ask(self, port: Port, entry: Entry, now: int) -> bool:
+        """Ask what is due; False: a probe is put off until the account of all allows it."""
         if entry.link.questions.wants_probe:
             ready_ns = self._probes.ready_ns()
             if ready_ns > now:
                 entry.link.questions.ask_ns = ready_ns
-                return
+                return False
             self._probes.spend(now)
         self._questions.append(entry.link.ask(now, port.means))
+        return True
 
     # ---- publication ----------------------------------------------------------------------------
 
