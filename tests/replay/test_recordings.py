@@ -208,7 +208,6 @@ RETURN = "present returned"
 LEFT = "heard closed(; gone silent)?"  # which is a matter of how long one looks
 CAME = f"(heard candidate; )?{MET}"
 SOUGHT = "((heard|gone) [a-z]+; )*"  # who demands a password may need more than one attempt
-DELETED = "gone (deleted|absent)(; heard closed)?"
 BEYOND = "present path(; quiet expired)?; gone unreachable"
 LOSSY = f"{MET}(; quiet silent; {RETURN})*"
 LEAVING, VANISHING = (4, 14, 24, 34), (9, 19, 29, 39)  # of the crowd
@@ -225,11 +224,7 @@ STORIES = {
     "traffic": {1: f"{MET}; {DEPARTURE}; {RETURN}", 2: MET},
     # Whose block is only seen in beacons is present all the time, on one side.
     "blocked": {1: f"{MET}; (heard closed; {MET}|present restarted); heard blocked; {MET}"},
-    # Once both were deleted by hand, once the weak one left; each time it had to wait.
-    "threshold": {
-        1: f"{MET}; ({DELETED}|heard closed); {MET}",
-        2: f"{MET}(; {DELETED}; {MET})?",
-    },
+    "threshold": {1: f"{MET}; heard closed; {MET}", 2: MET},
     "lossy": {1: LOSSY, 2: LOSSY},
     "lossy-often": {1: LOSSY, 2: LOSSY},
     "fading": {1: f"{MET}; {DEPARTURE}; {RETURN}"},
