@@ -54,9 +54,12 @@ TEST = (
     Tier("kernel-6.1", (*PYTEST, *CORE), (("MESHWATCH_KERNEL", "6.1"),)),
 )
 REST = (
-    Tier("presence-6.1", (*PYTEST, *PRESENCE), (("MESHWATCH_KERNEL", "6.1"),)),
     Tier("fuzz-c", ("tools/fuzz", "60")),
     Tier("fuzz-replay", ("tools/fuzz-replay", "60")),
+    Tier("strangers", (*PYTEST, "tests/strangers")),
+    Tier("laptops-6.1", (*PYTEST, "tests/laptops"), (("MESHWATCH_KERNEL", "6.1"),)),
+    Tier("crowd-6.1", (*PYTEST, "tests/kernel_long"), (("MESHWATCH_KERNEL", "6.1"),)),
+    Tier("presence-6.1", (*PYTEST, *PRESENCE), (("MESHWATCH_KERNEL", "6.1"),)),
     Tier("kernel-6.12", (*PYTEST, "tests/kernel"), (("MESHWATCH_KERNEL", "6.12"),)),
 )
 GROUPS = {"test": TEST, "rest": REST}
