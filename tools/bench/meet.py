@@ -50,17 +50,25 @@ class Bench:
     def __init__(self, machine: Machine) -> None:
         self.lab = Lab(machine)
         self.lab.make_meshes(4)
-        self.lab.sh(
-            f"dbus-daemon --session --address={BUS} --fork --nopidfile; "
-            "mkdir -p /run/meshwatch-bench"
-        )
-        self.daemon = Daemon(machine, "bench", bus=BUS)
-        self.daemon.await_ready()
+        self.lab.sh(f"dbus-daemon --session --address={BUS} --fork --nopidfile")
+        self.daemon = self._daemon(0)
         self.truth = self._listen(
             "truth", f"python3 {GUEST}/stations.py 20 mesh0 mesh1 mesh2 mesh3"
         )
         self.iw = self._listen("iw", "stdbuf -oL iw event -t")
         self.bus = self._listen("bus", f"gdbus monitor --address {BUS} --dest org.meshwatch")
+
+    def _daemon(self, repetition: int) -> Daemon:
+        name = f"bench{repetition}"
+        self.lab.sh(f"mkdir -p /run/meshwatch-{name}")
+        daemon = Daemon(self.lab.machine, name, bus=BUS)
+        daemon.await_ready()
+        return daemon
+
+    def begin(self, repetition: int) -> None:
+        """A daemon that never heard of anybody: who comes and goes all day is told ever less."""
+        self.daemon.stop()
+        self.daemon = self._daemon(repetition)
 
     def _listen(self, name: str, command: str) -> Process:
         stamped = f"{command} | python3 {GUEST}/stamp.py" if name != "truth" else command
@@ -181,6 +189,7 @@ def main() -> None:
         bench = Bench(machine)
         lab = bench.lab
         for repetition in range(options.repetitions):
+            bench.begin(repetition + 1)
             since = bench.clock()
             lab.join(0, 1, 2, 3)
             bench.measure(delays["first meeting"], since, both_ways(0, 1, 2, 3), present=True)
