@@ -96,6 +96,10 @@ class Connection(MessageBus):
         """Send a signal."""
         self.send(Message.new_signal(path, interface, member, signature, list(body)))
 
+    def flush(self) -> None:
+        """Send what the socket takes now of what waits for it."""
+        self._queue.flush()
+
     @property
     def backed_up(self) -> bool:
         """Whether more waits for the socket than should."""

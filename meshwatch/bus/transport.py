@@ -60,7 +60,7 @@ class Writer:
     def schedule_write(
         self, message: Message | None = None, future: asyncio.Future[None] | None = None
     ) -> None:
-        """Have a message sent as soon as the socket takes it."""
+        """Have a message sent in the loop's next turn, as soon as the socket takes it."""
         if self._closed:
             return
         if message is not None:
@@ -72,6 +72,11 @@ class Writer:
         if self._waiting and not self._registered:
             self._loop.add_writer(self._socket.fileno(), self._write)
             self._registered = True
+
+    def flush(self) -> None:
+        """Send what the socket takes now, and not only when all others had their turn."""
+        if self._registered and not self._closed:
+            self._write()
 
     def close(self) -> None:
         """Send nothing any more, and let go who waits for room."""

@@ -15,6 +15,7 @@ from dbus_next.message import Message
 from msgspec.structs import replace
 
 from meshwatch.bus import Bus
+from meshwatch.bus.transport import Writer
 from meshwatch.model import Key, Neighbor, Presence, Reason, Row
 from tests.bus.harness import (
     DEADLINE_S,
@@ -65,6 +66,29 @@ def test_a_full_socket_is_not_the_end(daemon: MessageDaemon) -> None:
             await client.until(lambda: len(client.objects) == 1 + len(CROWD))
             assert client.owner == owner
             assert states.all == [None]
+
+    asyncio.run(scenario())
+
+
+def test_what_is_flushed_does_not_wait_for_the_turns_of_others() -> None:
+    async def scenario() -> None:
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            ours.setblocking(False)
+            theirs.setblocking(False)
+            failures: list[OSError] = []
+            writer = Writer(ours, asyncio.get_running_loop(), failures.append)
+            message = Message.new_signal(ROOT, NEIGHBOR, "Said")
+            writer.schedule_write(message)
+            with pytest.raises(BlockingIOError):
+                theirs.recv(1)
+            writer.flush()
+            assert theirs.recv(4096) == message._marshall()  # type: ignore[no-untyped-call]
+            writer.flush()
+            await asyncio.sleep(0)
+            with pytest.raises(BlockingIOError):
+                theirs.recv(1)
+            assert not failures
 
     asyncio.run(scenario())
 
