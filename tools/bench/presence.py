@@ -6,7 +6,7 @@ One machine, one run, side by side: radios 0 to 3 belong to those who want to kn
 as many neighbors, to each of whom everything happens once: nobody walks away every minute, and
 what meshwatch spends on a neighbor is limited by the minute. Those who want to know have a radio
 each, since what one does (probing, poking) shows in the counters of its station entries. All of
-them wake at the same event and share an emulated machine; with --alone there is but the tap form.
+them wake at the same event and share an emulated machine; --alone leaves one form of the daemon.
 
 All times are CLOCK_MONOTONIC of the guest; the truth is what hwsim0, which hears every
 transmission, showed: the last Confirm, the Close, the last beacon, the first one. With loss, when
@@ -25,6 +25,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -121,7 +122,9 @@ def polled(text: str, neighbor: str) -> list[Verdict]:
 class Bench:
     """The guest with everybody in it."""
 
-    def __init__(self, machine: Machine, interval_tu: int, neighbors: int, *, alone: bool) -> None:
+    def __init__(
+        self, machine: Machine, interval_tu: int, neighbors: int, alone: str | None
+    ) -> None:
         self.lab = Lab(machine)
         self._machine = machine
         self.neighbors = range(OBSERVERS, OBSERVERS + neighbors)
@@ -146,29 +149,43 @@ class Bench:
         self._capture = machine.spawn(
             ["python3", str(CAPTURE), "hwsim0", str(machine.output / "air.pcap")], log="air.log"
         )
-        tap = Daemon(machine, "tap", "--interface", "mesh0", prefix=WITH_NET_RAW)
-        tap.await_ready()
-        self.knowers = [Knower("tap", address(0), lambda who: news(tap, who))]
-        if not alone:
+        forms = {"tap": self._tap, "bare": self._bare, "bare+poke": self._poke}
+        self.knowers = [
+            Knower(name, address(observer), partial(news, form()))
+            for observer, (name, form) in enumerate(forms.items())
+            if alone in {None, name}
+        ]
+        if alone is None:
             self._add_others(interval_tu)
+
+    def _tap(self) -> Daemon:
+        return self._daemon("tap", "mesh0", prefix=WITH_NET_RAW)
+
+    def _bare(self) -> Daemon:
+        return self._daemon("bare", "mesh1", "--no-tap")
+
+    def _poke(self) -> Daemon:
+        daemon = self._daemon("poke", "mesh2", "--no-tap")
+        self._machine.spawn(
+            [*UNPRIVILEGED, PYTHON, "-m", "meshwatch.cli", "--runtime-directory",
+             daemon.runtime_directory, "agent", "--no-names", "--no-hooks"], log="agent.log",
+        )  # fmt: skip
+        return daemon
+
+    def _daemon(
+        self, name: str, interface: str, *words: str, prefix: tuple[str, ...] = UNPRIVILEGED
+    ) -> Daemon:
+        daemon = Daemon(self._machine, name, "--interface", interface, *words, prefix=prefix)
+        daemon.await_ready()
+        return daemon
 
     def _add_others(self, interval_tu: int) -> None:
         machine = self._machine
-        bare = Daemon(machine, "bare", "--interface", "mesh1", "--no-tap", prefix=UNPRIVILEGED)
-        poke = Daemon(machine, "poke", "--interface", "mesh2", "--no-tap", prefix=UNPRIVILEGED)
-        for daemon in (bare, poke):
-            daemon.await_ready()
-        machine.spawn(
-            [*UNPRIVILEGED, PYTHON, "-m", "meshwatch.cli", "--runtime-directory",
-             poke.runtime_directory, "agent", "--no-names", "--no-hooks"], log="agent.log",
-        )  # fmt: skip
         event = machine.spawn(f"iw event -t | python3 {STAMP}", log="event.log")
         gone_ms = str(round(8 * interval_tu * TU_S * 1e3))
         every_s = machine.spawn(["python3", str(POLLER), "mesh3", "1", gone_ms], log="p1.log")
         every_10_s = machine.spawn(["python3", str(POLLER), "mesh3", "10", gone_ms], log="p10.log")
         self.knowers += [
-            Knower("bare", address(1), lambda who: news(bare, who)),
-            Knower("bare+poke", address(2), lambda who: news(poke, who)),
             Knower("iw event", address(3), lambda who: events(event.output, who), waited=False),
             Knower("poll 1 s", address(3), lambda who: polled(every_s.output, who)),
             Knower(
@@ -345,10 +362,11 @@ def report(
             print(f"{kind:<16}" + "".join(cells))
 
 
-def frames_sent(path: Path, knower: Knower) -> None:
+def frames_sent(path: Path) -> None:
     """What meshwatch put on the air: link probes. (Pokes are datagrams among others.)"""
     frames = list(capture.read(path))
-    sent = sum(f.mpdu[:1] == b"\xc8" and f.mpdu[10:16].hex(":") == knower.address for f in frames)
+    tap = address(0)
+    sent = sum(f.mpdu[:1] == b"\xc8" and f.mpdu[10:16].hex(":") == tap for f in frames)
     span_s = (frames[-1].time_ns - frames[0].time_ns) / 1e9 if frames else 0
     print(f"QoS Null frames from the tap's radio: {sent} in {span_s:.0f} s")
 
@@ -360,14 +378,17 @@ def main() -> None:
     arguments.add_argument("--loss", type=float, default=0.0)
     arguments.add_argument("--neighbors", type=int, default=20)
     arguments.add_argument("--warm-up", type=float, default=60.0, metavar="S")
-    arguments.add_argument("--alone", action="store_true", help="the tap form and nobody beside it")
+    arguments.add_argument("--alone", choices=("tap", "bare", "bare+poke"), help="only this form")
+    arguments.add_argument("--memory", type=int, default=3072, metavar="MIB", help="of the guest")
     options = arguments.parse_args()
     output = Path(tempfile.mkdtemp(prefix="meshwatch-bench-"))
     events: list[Event] = []
     radios = OBSERVERS + options.neighbors
-    machine = Machine(kernel=options.kernel, radios=radios, memory_mib=3072, output=output)
+    machine = Machine(
+        kernel=options.kernel, radios=radios, memory_mib=options.memory, output=output
+    )
     with machine, ExitStack() as stack:
-        bench = Bench(machine, options.interval, options.neighbors, alone=options.alone)
+        bench = Bench(machine, options.interval, options.neighbors, options.alone)
         bench.join()
         meet(bench, events)
         medium = stack.enter_context(Air(machine, seed=1)) if options.loss else None
@@ -388,7 +409,7 @@ def main() -> None:
             f"loss {options.loss:.0%}, {options.neighbors} neighbors"
         )
         report(events, air, bench.knowers, options.interval, options.loss)
-        frames_sent(output / "air.pcap", bench.knowers[0])
+        frames_sent(output / "air.pcap")
 
 
 if __name__ == "__main__":
