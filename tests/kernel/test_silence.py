@@ -50,29 +50,32 @@ def test_vanishes_and_returns_after_the_verdict(met: Lab, daemons: Daemons) -> N
 def test_vanishes_under_traffic(met: Lab, daemons: Daemons) -> None:
     """Each frame that is not acknowledged is a probe for free."""
     with pinging(met, 3):
-        for name, daemon, interface in views(daemons):  # not by a way around
+        for name, daemon, interface in views(daemons):
             before = sent_to(daemon, interface, 3)
             until(
                 lambda: sent_to(daemon, interface, 3) >= before + 5,  # noqa: B023
                 SOON_S,
-                lambda: f"{name}: nothing is sent to 3 itself",  # noqa: B023
+                lambda: f"{name}: nothing is sent to 3",  # noqa: B023
             )
         since_s = met.clock()
         met.reach(3, 2)
         await_each(daemons, 3, None, SILENCE_S)
         for name, daemon, interface in views(daemons):
             last = told(daemon, interface, 3, since_s)[-1]
-            # With a ping on its way, a neighbor that has not noticed yet may answer the search for
-            # 3 with a path of its own; who sees paths then saw that one end.
-            around = name == "paths" and last.reason == "unreachable"
-            assert around or last.evidence.get("unanswered", 0) >= 3, (name, last)
+            assert last.evidence.get("unanswered", 0) >= 3, (name, last)
     met.reach(3, 1)
     await_each(daemons, 3, "present", SOON_S)
 
 
 @contextmanager
 def pinging(lab: Lab, index: int) -> Iterator[None]:
-    """Traffic for radio ``index`` from each interface on which a form is judged."""
+    """Traffic from each interface on which a form is judged, straight to radio ``index``.
+
+    HWMP may choose a way around, and a neighbor that has not noticed a departure may offer one;
+    then no frame to the departed itself would fail (net/mac80211/mesh_hwmp.c).
+    """
+    for interface in VANTAGE.values():
+        lab.sh(deeds.fix_path(interface, address(index)))
     traffic = [
         lab.machine.spawn(deeds.ping(interface, address(index))) for interface in VANTAGE.values()
     ]
@@ -81,6 +84,8 @@ def pinging(lab: Lab, index: int) -> Iterator[None]:
     finally:
         for process in traffic:
             process.kill(signal.SIGKILL)
+        for interface in VANTAGE.values():
+            lab.sh(deeds.free_path(interface, address(index)))
 
 
 def sent_to(daemon: Daemon, interface: str, index: int) -> int:

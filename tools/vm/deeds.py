@@ -111,6 +111,16 @@ def unblock(interface: str, address: str) -> str:
     return f"iw dev {interface} station set {address} plink_action open\n"
 
 
+def fix_path(interface: str, address: str) -> str:
+    """Send to this peer straight, whatever way around the others offer."""
+    return f"iw dev {interface} mpath new {address} next_hop {address}\n"
+
+
+def free_path(interface: str, address: str) -> str:
+    """Forget the path to it; the next frame has one searched again."""
+    return f"iw dev {interface} mpath del {address}\n"
+
+
 def reach(phy: str, mask: int) -> str:
     """Two radios hear each other when their masks share a bit; 0 is out of everybody's reach."""
     return f"echo {mask:#x} > {SWITCHES}/{phy}/hwsim/group\n"
