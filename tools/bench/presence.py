@@ -128,7 +128,10 @@ class Bench:
         self.lab = Lab(machine)
         self._machine = machine
         self.neighbors = range(OBSERVERS, OBSERVERS + neighbors)
-        self._join = f"mesh join classroom freq 2412 beacon-interval {interval_tu}"
+        # All hear each other. Did each of them repeat what is sent to all, as they would, the
+        # emulated machine had more frames to deliver than it has memory for.
+        words = f"freq 2412 beacon-interval {interval_tu} mesh_fwding=0"
+        self._join = f"mesh join classroom {words}"
         self.lab.make_meshes(OBSERVERS)
         phys = self.lab.radios()
         self.lab.sh(
