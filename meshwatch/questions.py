@@ -20,7 +20,7 @@ PROBE_BURST, PROBE_PERIOD_NS = 8, 60_000 * MS
 _ACKNOWLEDGED_IN_VAIN = 4
 
 _PROBE_GAP_NS = 10 * MS, 40 * MS  # between probes: a 32nd of the interval within these bounds
-_POKE_EFFECT_NS = 50 * MS  # by then it shows in the station entry
+_POKE_EFFECT_NS = 30 * MS  # by then it shows in the station entry
 _TICK_NS = 6 * MS  # the kernel counts inactivity in jiffies, of 1 to 10 ms, mostly 4
 _ASKED_IN_VAIN = 5
 _LOOK_ANSWER_NS, _PROBE_ANSWER_NS = 100 * MS, 250 * MS
