@@ -198,7 +198,7 @@ def test_an_agent_pokes_three_times_and_then_once_a_minute() -> None:
     assert not Agent().news(quiet(proof=Proof.PROBE))
     sent = 0
     while (next_ns := agent.pokes(PEER, now_ns)) is not None:
-        assert next_ns - now_ns == 100 * TU_NS // 4
+        assert next_ns - now_ns == 40 * MS
         now_ns, sent = next_ns, sent + 1
     assert sent == 3
     agent.news(quiet(Presence.PRESENT))
