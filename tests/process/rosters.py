@@ -6,52 +6,17 @@ import asyncio
 import json
 import os
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from meshwatch.model import Claim, Neighbor, Presence, Readings, Reason, Service
 from tests.bus.harness import MessageDaemon
-from tests.process.machines import UNPACKED
+from tools.lab import avahi, roster
 from tools.lab.air import Air, Station
 
-INSTANCE, TYPE = "ana@laptop", "_presence._tcp"
-
-_AVAHI = """
-mkdir -p /run/avahi-daemon
-mount -t tmpfs none /run/avahi-daemon
-mount --bind "$0/services" /etc/avahi/services
-exec avahi-daemon -f "$0/avahi.conf" --no-drop-root --no-chroot --no-rlimits
-"""
-_CONFIGURATION = """\
-[server]
-host-name={host}
-use-ipv4=no
-use-ipv6=yes
-allow-interfaces=mesh0
-[publish]
-publish-hinfo=no
-publish-workstation=no
-"""
-_SERVICE = f"""\
-<?xml version="1.0" standalone='no'?><!DOCTYPE service-group SYSTEM "avahi-service.dtd">
-<service-group><name>{INSTANCE}</name>
-<service><type>{TYPE}</type><port>5298</port></service></service-group>
-"""
-# It wants a terminal.
-_FINCH = """
-mount -t overlay overlay -o "lowerdir=$0/usr:/usr" /usr
-export TERM=xterm HOME="$1"
-exec script --quiet --command 'exec finch --config="$HOME"' /dev/null >/dev/null
-"""
-_ACCOUNT = """\
-<?xml version='1.0' encoding='UTF-8' ?>
-<account version='1.0'><account>
-<protocol>prpl-bonjour</protocol><name>who@here</name>
-<settings ui='gnt-purple'><setting name='auto-login' type='bool'>1</setting></settings>
-</account></account>
-"""
+INSTANCE = "ana@laptop"
 
 
 class Machine:
@@ -81,55 +46,45 @@ class Machine:
     @asynccontextmanager
     async def browsing(self) -> AsyncIterator[Browser]:
         """Somebody looks at its roster."""
-        words = ("avahi-browse", "--parsable", "--no-db-lookup", TYPE)
-        async with self.running(*words) as process:
-            yield Browser(process)
+        async with self.running(*roster.BROWSE) as process:
+            yield Browser(process, lambda line: roster.browsed(line, "ana"))
 
     @asynccontextmanager
     async def chatting(self, place: Path) -> AsyncIterator[Browser]:
-        """Somebody looks at the list of buddies in finch, of libpurple as Pidgin is."""
+        """Somebody looks at the list of buddies in finch."""
         home = place / "purple"
         home.mkdir()
-        (home / "accounts.xml").write_text(_ACCOUNT)
-        apart = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
-        finch = ("sh", "-ec", _FINCH, str(UNPACKED / "finch"), str(home))
-        monitor = ("stdbuf", "--output=L", "dbus-monitor", "--system", "type=signal")
-        async with self.running(*monitor) as process:
-            await line_with(process.stdout, "NameLost")  # it listens
-            async with self.running(*apart, *finch):
-                yield Buddies(process)
+        async with self.running(*roster.MONITOR) as process:
+            await line_with(process.stdout, roster.MONITORS)
+            async with self.running(*roster.finch(home)):
+                yield Browser(process, roster.listed)
 
     @asynccontextmanager
-    async def avahi(self, place: Path, host: str) -> AsyncIterator[asyncio.subprocess.Process]:
-        """Its avahi, which offers what is in the folder."""
-        (place / "avahi.conf").write_text(_CONFIGURATION.format(host=host))
-        command = ("unshare", "--mount", "sh", "-ec", _AVAHI, str(place))
-        async with self.running(*command) as process:
+    async def avahi(
+        self, place: Path, host: str, *services: avahi.Service
+    ) -> AsyncIterator[asyncio.subprocess.Process]:
+        """Its avahi, which offers this."""
+        async with self.running(*avahi.command(place, host, services)) as process:
             await line_with(process.stderr, "Server startup complete")
             yield process
 
 
 class Browser:
-    """avahi-browse, which shows what the avahi of its machine believes."""
+    """A program that shows what the avahi of its machine believes."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process, understand: Callable[[str], str | None]
+    ) -> None:
         self._process = process
+        self._understand = understand
 
     async def shows(self) -> str:
         """The next thing it shows of Ana: + when she came, - when she went."""
-        return (await line_with(self._process.stdout, ";ana"))[0]
-
-
-class Buddies(Browser):
-    """A messenger for serverless messaging, which tells on D-Bus who is on its list."""
-
-    async def shows(self) -> str:
-        while True:
-            said = await line_with(self._process.stdout, "interface=im.pidgin.purple")
-            if "member=BuddySignedOn" in said:
-                return "+"
-            if "member=BuddyRemoved" in said:  # strangers are not shown as offline
-                return "-"
+        assert self._process.stdout is not None
+        while line := (await self._process.stdout.readline()).decode():
+            if sign := self._understand(line):
+                return sign
+        raise AssertionError("ended")
 
 
 class Rosters(NamedTuple):
@@ -140,7 +95,7 @@ class Rosters(NamedTuple):
 
     def ana(self) -> Neighbor:
         """What meshwatchd tells here of Ana."""
-        services = (Service(TYPE, INSTANCE, "ana.local", 5298),)
+        services = (Service(roster.TYPE, INSTANCE, "ana.local", 5298),)
         return Neighbor(
             ifindex=self.here.ifindex,
             interface="mesh0",
@@ -161,16 +116,16 @@ async def two_rosters(place: Path, *, met: bool = True) -> AsyncIterator[Rosters
         air = stack.enter_context(Air())
         machines = []
         for number, host in enumerate(("here", "ana"), 1):
-            (place / host / "services").mkdir(parents=True)
+            (place / host).mkdir()
             bus = MessageDaemon(place / host)
             bus.start()
             stack.callback(bus.kill)
             machines.append(Machine(air.join(number), bus))
-        (place / "ana" / "services" / "ana.service").write_text(_SERVICE)
         here, there = machines
         if not met:
             there.station.leave()
-        async with here.avahi(place / "here", "here"), there.avahi(place / "ana", "ana"):
+        offered = avahi.Service(INSTANCE, roster.TYPE, 5298)
+        async with here.avahi(place / "here", "here"), there.avahi(place / "ana", "ana", offered):
             yield Rosters(here, there)
 
 

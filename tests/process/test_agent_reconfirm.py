@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.machines import UNPACKED
 from tests.process.rosters import line_with, two_rosters
 from tools.lab.told import Told
+from tools.lab.unpacked import UNPACKED
 
 MESHWATCH = (sys.executable, "-m", "meshwatch.cli")
 DUTIES = ("--no-poke", "--no-names", "--no-hooks", "--reconfirm")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.machines import UNPACKED
-from tests.process.mailers import EXIM4, POSTFIX, Hooked, Laptop, MailSystem
 from tools.lab.air import Air
+from tools.lab.mailer import EXIM4, POSTFIX, Hooked, Laptop, MailSystem
+from tools.lab.unpacked import UNPACKED
 
 
 @pytest.mark.parametrize("system", [EXIM4, POSTFIX], ids=["exim4", "postfix"])

@@ -23,8 +23,9 @@ from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from tests.process.mailers import EXIM4, Hooked, Laptop, until
 from tools.lab.air import Air
+from tools.lab.listening import until
+from tools.lab.mailer import EXIM4, Hooked, Laptop
 
 DEPARTURES, LETTERS = 10, 10  # in each, half of them before the departure is told
 TOLD_S = 0.8  # after the departure
@@ -56,10 +57,9 @@ def leave(one: Laptop, other: Laptop) -> None:
 
 def waiting(one: Laptop, other: Laptop, subject: str) -> None:
     """A letter that exim4 tried to deliver, and keeps."""
-    log = one.file(one.system.log)
-    tried = log.read_text().count(one.system.deferred)
+    tried = one.deferrals()
     one.write(other.user, subject)
-    until(lambda: log.read_text().count(one.system.deferred) > tried)
+    one.has_to_wait(tried + 1)
 
 
 def arrivals(one: Laptop, other: Laptop, rounds: int) -> None:

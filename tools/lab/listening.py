@@ -1,4 +1,4 @@
-"""Hears what somebody says line by line, and waits for something particular among it."""
+"""Hears what somebody says line by line, or looks what they do, and waits for one thing."""
 
 from __future__ import annotations
 
@@ -8,8 +8,20 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 DEADLINE_S = 30
-
+LOOK_INTERVAL_S = 0.02
 Event = dict[str, Any]
+
+
+def until(
+    condition: Callable[[], bool], seconds: float = DEADLINE_S, every_s: float = LOOK_INTERVAL_S
+) -> None:
+    """Wait for what nobody tells of, but files show."""
+    deadline = time.monotonic() + seconds
+    pause = threading.Event()
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {seconds:.0f} s")
+        pause.wait(every_s)
 
 
 class Listener:

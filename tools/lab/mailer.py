@@ -6,18 +6,21 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, Self
 
 from meshwatch.cli.address import prefix
 from meshwatch.eui64 import derived
 from meshwatch.model import Neighbor
-from tests.process.machines import DEADLINE_S, ROOT, Machine
-from tools.lab.air import Station
+from tools.lab.listening import LOOK_INTERVAL_S, Listener, until
+from tools.lab.mobile import Mobile
+from tools.lab.person import ROOT
 from tools.lab.told import Told, neighbor
+from tools.lab.unpacked import DEADLINE_S, Machine
 
 MESH = "school"
+HOOKS_LOG = "hooks.log"
 _MESHWATCH = (sys.executable, "-m", "meshwatch.cli")
 
 # Who is there, as the packages' scripts would have it at their installation, and one who reads.
@@ -104,10 +107,10 @@ class Laptop(Machine):
     def __init__(
         self,
         system: MailSystem,
-        station: Station,
+        station: Mobile,
         home: Path,
         user: str,
-        others: dict[str, Station],
+        others: Mapping[str, Mobile],
     ) -> None:
         self.system = system
         self.user = user
@@ -129,23 +132,58 @@ class Laptop(Machine):
 
     def has_to_wait(self, times: int = 1) -> None:
         """Wait until so many attempts at a delivery were in vain."""
-        log = self.file(self.system.log)
-        until(lambda: log.read_text().count(self.system.deferred) >= times)
+        until(lambda: self.deferrals() >= times, DEADLINE_S)
+
+    def deferrals(self) -> int:
+        """How many were, so far."""
+        return self.file(self.system.log).read_text().count(self.system.deferred)
 
     def letters(self) -> list[str]:
         """The subjects of what is in the mailbox, in no order."""
-        letters = self.file("/var/home/Maildir/new").glob("*")
-        lines = [line for letter in letters for line in letter.read_text().splitlines()]
-        return [line[9:] for line in lines if line.startswith("Subject: ")]
+        return [_subject(letter) for letter in self._mailbox()]
 
     def has(self, *subjects: str) -> float:
         """Wait until these are in the mailbox; when that was seen, on the monotonic clock."""
-        until(lambda: set(subjects) <= set(self.letters()))
+        until(lambda: set(subjects) <= set(self.letters()), DEADLINE_S, 0.002)
         return time.monotonic()
+
+    def mailbox(self) -> Listener:
+        """Hears of each letter, by its subject, when it is there."""
+        return Listener(
+            f"the mailbox of {self.user}",
+            self._arrivals(),
+            lambda subject: {"at": time.monotonic(), "subject": subject},
+        )
+
+    def _arrivals(self) -> Iterator[str]:
+        seen: set[Path] = set()
+        pause = threading.Event()
+        while self.goes_on():
+            come = [letter for letter in self._mailbox() if letter not in seen]
+            yield from map(_subject, come)
+            seen.update(come)
+            pause.wait(LOOK_INTERVAL_S)
+
+    def _mailbox(self) -> list[Path]:
+        return list(self.file("/var/home/Maildir/new").glob("*"))
 
     def unique_local_address(self) -> None:
         """As meshwatch-address@mesh0.service does it."""
         self.run(*_MESHWATCH, "address", "add", "--mesh", MESH, "mesh0")
+
+    def begin_hooks(self, runtime_directory: Path) -> None:
+        """The ready-made hook at each arrival, as meshwatch-hooks.service runs it."""
+        hooks = self.home / "hooks"
+        hooks.mkdir(mode=0o755)
+        shutil.copy(ROOT / "hooks" / self.system.hook, hooks)
+        words = ("--runtime-directory", str(runtime_directory), "agent")
+        duties = ("--no-poke", "--no-names", "--hooks", str(hooks))
+        self.begin(self.home / HOOKS_LOG, *_MESHWATCH, *words, *duties)
+
+    def has_hooks(self, seconds: float = DEADLINE_S) -> None:
+        """Wait until they are run."""
+        log = self.home / HOOKS_LOG
+        until(lambda: "following meshwatchd" in log.read_text(), seconds)
 
 
 class Hooked:
@@ -156,16 +194,9 @@ class Hooked:
         self._laptop = laptop
 
     def __enter__(self) -> Self:
-        laptop = self._laptop
-        hooks = laptop.home / "hooks"
-        hooks.mkdir(mode=0o755)
-        shutil.copy(ROOT / "hooks" / laptop.system.hook, hooks)
         self.told.__enter__()
-        words = ("--runtime-directory", str(self.told.directory), "agent")
-        duties = ("--no-poke", "--no-names", "--hooks", str(hooks))
-        log = laptop.home / "agent.log"
-        laptop.begin(log, *_MESHWATCH, *words, *duties)
-        until(lambda: "following meshwatchd" in log.read_text())
+        self._laptop.begin_hooks(self.told.directory)
+        self._laptop.has_hooks()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -184,15 +215,10 @@ class Hooked:
         return neighbor(other.station.address, other.station.link_local, domain(other.user))
 
 
-def until(condition: Callable[[], bool], seconds: float = DEADLINE_S) -> None:
-    """Mail systems tell nobody what they did but their files."""
-    deadline = time.monotonic() + seconds
-    pause = threading.Event()
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"not within {seconds:.0f} s")
-        pause.wait(0.002)
+def _subject(letter: Path) -> str:
+    lines = letter.read_text().splitlines()
+    return next(line[9:] for line in lines if line.startswith("Subject: "))
 
 
-def _address(station: Station) -> str:
+def _address(station: Mobile) -> str:
     return derived(prefix(MESH), station.address)

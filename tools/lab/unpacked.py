@@ -1,4 +1,4 @@
-"""Machines on the air with Debian packages that this one need not have installed.
+"""Machines with Debian packages that the one they run on need not have installed.
 
 A mail system would replace this machine's own, so ``tools/install test`` only unpacks it; here it
 is laid over the files of the machine, for those in one mount namespace. Needs root.
@@ -11,9 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tools.lab.air import Station
+from tools.lab.mobile import Mobile
+from tools.lab.person import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 UNPACKED = ROOT / "build/debian"
 DEADLINE_S = 60
 
@@ -38,7 +38,7 @@ class Machine:
     """Files and processes of its own, and the network of a station, from the first line of
     ``begin``, a shell script, to the end of the block."""
 
-    def __init__(self, station: Station, home: Path, package: str, begin: str) -> None:
+    def __init__(self, station: Mobile, home: Path, package: str, begin: str) -> None:
         self.station = station
         self.home = home
         self._package = UNPACKED / package
@@ -96,6 +96,10 @@ class Machine:
             words, input=given, stdout=pipe, text=True, check=False, timeout=DEADLINE_S
         )
         return done.stdout
+
+    def goes_on(self) -> bool:
+        """Whether the block has not ended."""
+        return self._holder.poll() is None
 
     def begin(self, log: Path, *command: str) -> None:
         """A program that goes on to the end of the block; its errors go to a file."""
