@@ -150,6 +150,19 @@ def impostors(facts: list[Fact], show: Any) -> None:
             show("impostor comes -> reads what is meant for the other", read)
 
 
+def tell(machine: Machine, module: str, form: str, *words: str) -> list[Fact]:
+    """What a program of the lab tells of one form; the bench ends if it fails."""
+    process = machine.spawn([PYTHON, "-m", module, form, *words], log=f"{form}.txt")
+    try:
+        status = process.wait(FORM_S)
+    except JobTimeout:
+        status = None
+    if status != 0:
+        sys.exit(f"{form} ended with {status}:\n{process.output}")
+    # Programs that it runs may warn of something.
+    return [json.loads(line) for line in process.output.splitlines() if line.startswith("{")]
+
+
 def main() -> None:
     """All of it."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -174,16 +187,8 @@ def main() -> None:
             meetings = 1 if form == "alone" else options.meetings
             words = [f"--departures={options.departures}", f"--meetings={meetings}"]
             words += [f"--impostors={options.impostors}", f"--cold={options.cold}"]
-            command = [PYTHON, "-m", "tools.lab.afield", form, *words]
-            process = machine.spawn([*command, f"--patience={options.patience}"], log=f"{form}.txt")
-            try:
-                status = process.wait(FORM_S)
-            except JobTimeout:
-                status = None
-            if status != 0:
-                sys.exit(f"{form} ended with {status}:\n{process.output}")
-            facts = [json.loads(line) for line in process.output.splitlines()]
-            report(form, facts, options.patience)
+            words += [f"--patience={options.patience}"]
+            report(form, tell(machine, "tools.lab.afield", form, *words), options.patience)
             print(f"{form:<6} {(time.monotonic() - began) / 60:.1f} min")
 
 

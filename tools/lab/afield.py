@@ -10,18 +10,15 @@ Prosody. "tap" is a meshwatchd that hears a monitor interface, "bare" one withou
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
-import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from tools.lab import alone
-from tools.lab.journey import Journey, Side, tell
-from tools.lab.radio import Station
+from tools.lab.avahi import Service
+from tools.lab.facts import keep_logs, tell, took
+from tools.lab.journey import Journey, Side
+from tools.lab.radio import Station, clear
 from tools.lab.server import SUFFIX, Server
 from tools.lab.watching import BARE, START_S, TAP, Watching
 
@@ -38,7 +35,7 @@ class Field:
         self._form = form
         self._stack = stack
         self.watching: dict[str, Watching] = {}
-        stack.callback(_keep_logs, form)
+        stack.callback(keep_logs, HOMES / form)
 
     def station(self, name: str, number: int) -> Station:
         """A machine with the radio of this number."""
@@ -61,24 +58,12 @@ class Field:
             self._stack.callback(process.kill)
             words |= {"enabled": alone.MODULES, "secure": False}
         else:
-            watching = Watching(station, home, name, domain, CAPABILITIES[self._form])
+            offered = Service(name, "_xmpp-server._tcp", 5269, f"domain={domain}")
+            watching = Watching(station, home, name, (offered,), CAPABILITIES[self._form])
             self.watching[name] = self._stack.enter_context(watching)
         server = self._stack.enter_context(Server(station, home, user, **words))
         assert server.person.jid == server.jid
         return Side(server, station, self.watching[name].news if self.watching else None)
-
-
-def _keep_logs(form: str) -> None:
-    for log in (HOMES / form).glob("*/*.log"):
-        shutil.copy(log, Path(os.environ["VM_OUTPUT"]) / f"{form}-{log.parent.name}-{log.name}")
-
-
-@contextmanager
-def took(what: str) -> Iterator[None]:
-    """Tell how long a part of it took."""
-    since = time.monotonic()
-    yield
-    tell("took", what=what, seconds=time.monotonic() - since)
 
 
 def travel(form: str, stack: ExitStack, options: argparse.Namespace) -> None:
@@ -86,8 +71,7 @@ def travel(form: str, stack: ExitStack, options: argparse.Namespace) -> None:
     field = Field(form, stack)
     watched = form != "alone"
     with took("setup"):
-        for interface in Path("/sys/class/net").glob("wlan*"):
-            subprocess.run(("iw", "dev", interface.name, "del"), check=True)
+        clear()
         stations = {name: field.station(name, n) for n, name in enumerate((HERE, THERE, FALSE))}
         one, other = (field.side(name, stations[name], name) for name in (HERE, THERE))
         for watching in field.watching.values():

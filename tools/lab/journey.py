@@ -2,49 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tools.lab.listening import Event
+from tools.lab.facts import AWAY_S, PATIENCE_S, after, pause, tell
 from tools.lab.news import REMOVED, News, of
 from tools.lab.person import brings, shows
 from tools.lab.radio import Station
 from tools.lab.server import Server
 
-AWAY_S = 5.0  # where nobody is told that somebody left
 APART_S = 0.1  # between two messages
-# Longer than anything takes that works, on an emulated processor.
-PATIENCE_S = 90.0
 # Of each side and departure: in the moment itself, before anybody can know of it, and after.
 EDGE, BLIND, KNOWN = 2, 5, 5
-Find = Callable[[Callable[[Event], bool], float, float], Event]
 BEFORE = "before everything was switched off"
 REFUSED = "differs from the pinned one"
-
-
-def tell(fact: str, **what: object) -> None:
-    """One line for who started us."""
-    print(json.dumps({"fact": fact, **what}), flush=True)
-
-
-def pause(seconds: float) -> None:
-    """Let time pass."""
-    threading.Event().wait(seconds)
-
-
-def after(
-    since: float, find: Find, wanted: Callable[[Event], bool], seconds: float = PATIENCE_S
-) -> float | None:
-    """How long after that the event came, in s; None: not in time."""
-    try:
-        at: float = find(wanted, since, max(since + seconds - time.monotonic(), 0))["at"]
-    except TimeoutError:
-        return None
-    return at - since
 
 
 @dataclass

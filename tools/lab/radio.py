@@ -89,6 +89,12 @@ class Station:
                 _go_into(ours.fileno())
 
 
+def clear() -> None:
+    """Remove the interfaces with which the driver begins."""
+    for interface in Path("/sys/class/net").glob("wlan*"):
+        subprocess.run(("iw", "dev", interface.name, "del"), check=True)
+
+
 def _go_into(namespace: int) -> None:
     """Have this thread be in this network namespace; setns(2)."""
     libc = ctypes.CDLL(None, use_errno=True)

@@ -1,4 +1,4 @@
-"""What makes a machine know its neighbors, all real: a bus, meshwatchd, its agent, and avahi."""
+"""What makes machines know each other, all real: a bus, avahi, meshwatchd and its agent."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tools.lab.listening import Event
+from tools.lab import avahi
+from tools.lab.listening import Event, until
 from tools.lab.news import News
 from tools.lab.person import ROOT, Machine
 
@@ -20,28 +22,12 @@ BARE, TAP = "-all", "-all,+net_raw"
 # On an emulated processor, where the import of pyroute2 alone takes some 8 s.
 START_S = 180.0
 
-_AVAHI = """\
-[server]
-host-name={host}
-use-ipv4=no
-use-ipv6=yes
-allow-interfaces=mesh0
-enable-dbus=no
-[publish]
-publish-hinfo=no
-publish-workstation=no
-"""
-_SERVICE = """\
-<?xml version="1.0" standalone='no'?><!DOCTYPE service-group SYSTEM "avahi-service.dtd">
-<service-group><name>{instance}</name><service><type>_xmpp-server._tcp</type><port>5269</port>
-<txt-record>domain={domain}</txt-record></service></service-group>
-"""
-# It keeps a file in /run/avahi-daemon, and its services are always those in /etc/avahi/services.
-_RUN_AVAHI = """
-mkdir -p /run/avahi-daemon
-mount -t tmpfs none /run/avahi-daemon
-mount --bind "$0/services" /etc/avahi/services
-exec avahi-daemon -f "$0/avahi.conf" --no-drop-root --no-chroot --no-rlimits
+# As the system's bus, it admits every user.
+_BUS = """\
+<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig><listen>{address}</listen><policy context="default"><allow user="*"/><allow own="*"/>
+<allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/></policy></busconfig>
 """
 
 
@@ -49,40 +35,58 @@ class Watching:
     """These programs, as long as a block lasts; what they say is in their logs in ``home``."""
 
     def __init__(
-        self, machine: Machine, home: Path, host: str, domain: str, capabilities: str = TAP
+        self,
+        machine: Machine,
+        home: Path,
+        host: str,
+        services: Iterable[avahi.Service],
+        capabilities: str | None = TAP,
+        *duties: str,
     ) -> None:
+        """Without capabilities there is no meshwatchd, only avahi; duties are of the agent."""
+        self.runtime = home / "run"
         self._machine = machine
         self._home = home
         self._capabilities = capabilities
-        self._runtime = home / "run"
-        self._bus = f"unix:path={self._runtime}/bus"
+        self._duties = duties
+        self._bus = f"unix:path={self.runtime}/bus"
+        self._avahi = avahi.command(home, host, services)
         self._stack = ExitStack()
-        self.news = News(self._runtime / "news.sock", START_S)
-        (home / "services").mkdir()
-        (home / "avahi.conf").write_text(_AVAHI.format(host=host))
-        service = _SERVICE.format(instance=host, domain=domain)
-        (home / "services" / "xmpp-server.service").write_text(service)
+        self.news = News(self.runtime / "news.sock", START_S)
 
     def __enter__(self) -> Self:
-        self._runtime.mkdir()
-        shutil.chown(self._runtime, "nobody")
-        words = ("--session", "--nofork", "--nopidfile", f"--address={self._bus}")
-        self._start("bus", *unprivileged(BARE), "dbus-daemon", *words)
-        self._start("avahi", "sh", "-ec", _RUN_AVAHI, str(self._home))
-        directory = ("--runtime-directory", str(self._runtime))
+        self.runtime.mkdir()
+        shutil.chown(self.runtime, "nobody")
+        config = self._home / "bus.conf"
+        config.write_text(_BUS.format(address=self._bus))
+        words = (f"--config-file={config}", "--nofork", "--nopidfile", "--print-address")
+        bus = (*unprivileged(BARE), "dbus-daemon", *words)
+        stdout = self._start("bus", *bus, said=subprocess.PIPE).stdout
+        assert stdout is not None
+        stdout.readline()  # it listens
+        self._start("avahi", *self.finding_the_bus(), *self._avahi)
+        if self._capabilities is None:
+            return self
+        directory = ("--runtime-directory", str(self.runtime))
         daemon = (sys.executable, "-m", "meshwatch.daemon", "--bus", self._bus, *directory)
         self._start("meshwatchd", *unprivileged(self._capabilities), *daemon)
         agent = (sys.executable, "-m", "meshwatch.cli", *directory, "agent", "--no-hooks")
-        self._start("agent", *unprivileged(BARE), *agent)
+        self._start("agent", *unprivileged(BARE), *agent, *self._duties)
         return self
 
-    def _start(self, name: str, *command: str) -> None:
+    def _start(self, name: str, *command: str, said: int | None = None) -> subprocess.Popen[bytes]:
         with (self._home / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(
-                self._machine.inside(*command), cwd=ROOT, stdout=log, stderr=subprocess.STDOUT
+                self._machine.inside(*command), cwd=ROOT, stdout=said or log, stderr=log
             )
-        self._stack.callback(process.wait)
+        self._stack.enter_context(process)
         self._stack.callback(process.terminate)
+        return process
+
+    def announces(self) -> None:
+        """Wait until avahi does."""
+        log = self._home / "avahi.log"
+        until(lambda: "Server startup complete" in log.read_text(), START_S)
 
     def listen(self) -> None:
         """Subscribe, and wait for the first snapshot."""
@@ -106,6 +110,11 @@ class Watching:
                 rows = [line["source"]]
             health |= {row["source"]: row.get("failure") for row in rows}
         return health
+
+    def finding_the_bus(self) -> tuple[str, ...]:
+        """The words that start a program for which this bus is that of system and session."""
+        kinds = ("SYSTEM", "SESSION")
+        return ("env", *(f"DBUS_{kind}_BUS_ADDRESS={self._bus}" for kind in kinds))
 
     def on_the_bus(self, address: str) -> str:
         """The presence of a neighbor there, or why there is none."""
