@@ -203,8 +203,9 @@ class Link:
 
     # ---- questions --------------------------------------------------------------------------
 
-    def plan(self, now: int, hearing: Hearing, means: Means) -> None:
-        """Decide when to ask what; after any evidence, and when we can hear again."""
+    def plan(self, now: int, hearing: Hearing, means: Means, paid_ns: int) -> None:
+        """Decide when to ask what; after any evidence, and when we can hear again. ``paid_ns``:
+        when the probes of all neighbors together allow one more."""
         self.questions.rest(now, means)
         if hearing.scanning or self.life_ns is None:
             return
@@ -215,9 +216,9 @@ class Link:
             return  # an IBSS has no beacons of each station's own, and no probes
         # Life, on a clock that stops while we are deaf.
         heard_ns = now - hearing.between(self.life_ns, now)
-        self.questions.plan(now, heard_ns, self.silence_ns, means.pokes(now))
+        self.questions.plan(now, heard_ns, self.silence_ns, means.pokes(now), paid_ns)
         if self.presence is Presence.PRESENT and means.wants_trial(now):
-            self.questions.plan_trial(now)
+            self.questions.plan_trial(now, paid_ns)
 
     def ask(self, now: int, means: Means) -> Question:
         """What to ask, at ``questions.ask_ns`` or later; then :meth:`plan` anew."""

@@ -35,8 +35,8 @@ class Questions:
 
     __slots__ = (
         "_acknowledged", "_asked_look_ns", "_asked_looks", "_asked_probe_ns", "_dozes",
-        "_look_ns", "_patience", "_poke_ns", "_probe_open", "_probing", "account", "ask_ns",
-        "pokes", "unanswered", "wants_probe",
+        "_look_ns", "_patience", "_poke_ns", "_probe_open", "_probing", "_put_off", "account",
+        "ask_ns", "pokes", "unanswered", "wants_probe",
     )  # fmt: skip
 
     def __init__(self, patience: Patience, account: Account) -> None:
@@ -50,6 +50,7 @@ class Questions:
         self._dozes = False  # a sleeping radio acknowledges nothing, and is there all the same
         self._acknowledged = 0  # probes since the last beacon
         self._probe_open = False
+        self._put_off = False  # a probe, since those of all neighbors together are spent
         self._look_ns = self._poke_ns = 0
         self._asked_looks = self._asked_look_ns = self._asked_probe_ns = 0
 
@@ -104,7 +105,7 @@ class Questions:
     def departed_limit_ns(self, working: bool) -> int:
         """Which silence is enough by itself."""
         departed_ns = self._patience.departed_ns
-        if working and self._probing is Probing.GOOD and not self._dozes:
+        if working and self._probing is Probing.GOOD and not self._dozes and not self._put_off:
             return max(departed_ns, DEPARTED_WHILE_PROBING * self._patience.cadence.ns)
         return departed_ns
 
@@ -127,7 +128,7 @@ class Questions:
     def rest(self, now: int, means: Means) -> None:
         """There is nothing to ask."""
         self._probing = means.probing(now)
-        self.wants_probe = False
+        self._put_off = self.wants_probe = False
         self.ask_ns = None
 
     def plan_look(self, now: int) -> None:
@@ -135,27 +136,28 @@ class Questions:
         if self._asked_looks < _ASKED_IN_VAIN:
             self.ask_ns = max(now, self._look_again_ns())
 
-    def plan(self, now: int, heard_ns: int, silence_ns: int, pokes: bool) -> None:
+    def plan(self, now: int, heard_ns: int, silence_ns: int, pokes: bool, paid_ns: int) -> None:
         """What would decide about a silence since ``heard_ns``, of which ``silence_ns`` are known;
-        ``pokes``: an agent may be reckoned with."""
+        ``pokes``: an agent may be reckoned with; ``paid_ns``: when the account of all neighbors
+        allows a probe. If that is later, many fell silent at once, and silence may decide alone."""
+        limit_ns = self._probing_limit_ns()
+        probes = self._probing is not Probing.NEVER and not self._dozes and silence_ns >= limit_ns
+        self._put_off = probes and paid_ns > now
         if self._asked_looks < _ASKED_IN_VAIN:
             look_ns = heard_ns + self._next_limit_ns(heard_ns, silence_ns, pokes) + _TICK_NS
             self.ask_ns = max(now, look_ns, self._look_again_ns())
-        if self._probing is Probing.NEVER or self._dozes:
-            return
-        limit_ns = self._probing_limit_ns()
-        if silence_ns >= limit_ns:
+        if probes:
             wait_ns = _PROBE_ANSWER_NS if self._probe_open else self._probe_gap_ns()
-            paid_ns = self._paid_ns(heard_ns + limit_ns)
-            ready_ns = max(now, self._asked_probe_ns + wait_ns, paid_ns)
-            if self.ask_ns is None or ready_ns <= self.ask_ns:
-                self.wants_probe = True
-                self.ask_ns = ready_ns
+            own_ns = self._paid_ns(heard_ns + limit_ns)
+            self._plan_probe(max(now, self._asked_probe_ns + wait_ns, own_ns, paid_ns))
 
-    def plan_trial(self, now: int) -> None:
+    def plan_trial(self, now: int, paid_ns: int) -> None:
         """A probe at once, of a neighbor who would answer."""
-        ready_ns = max(now, self.account.ready_ns())
-        if not self._dozes and (self.ask_ns is None or ready_ns <= self.ask_ns):
+        if not self._dozes:
+            self._plan_probe(max(now, self.account.ready_ns(), paid_ns))
+
+    def _plan_probe(self, ready_ns: int) -> None:
+        if self.ask_ns is None or ready_ns <= self.ask_ns:
             self.wants_probe = True
             self.ask_ns = ready_ns
 

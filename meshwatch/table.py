@@ -194,9 +194,7 @@ class Table:
                 self._forget(port, (address,), Reason.SILENT, Proof.BEACON, changes)
                 continue
             if entry.link.questions.ask_ns is not None and entry.link.questions.ask_ns <= due:
-                if not self._ask(port, entry, due):  # to plan anew would be to ask at once
-                    self._queue(port, entry)
-                    continue
+                self._ask(port, entry, due)
             elif paced := entry.pace(due):
                 changes.append(paced)
                 self._queue(port, entry)
@@ -310,26 +308,23 @@ class Table:
 
     def _plan_anew(self, port: Port, now: int) -> None:
         for entry in port.entries.values():
-            entry.link.plan(now, port.hearing, port.means)
+            entry.link.plan(now, port.hearing, port.means, self._probes.ready_ns())
             self._queue(port, entry)
 
-    def _ask(self, port: Port, entry: Entry, now: int) -> bool:
-        """Ask what is due; False: a probe is put off until the account of all allows it."""
+    def _ask(self, port: Port, entry: Entry, now: int) -> None:
+        """Ask what is due, unless it is a probe and those of all are spent since it was planned."""
         if entry.link.questions.wants_probe:
-            ready_ns = self._probes.ready_ns()
-            if ready_ns > now:
-                entry.link.questions.ask_ns = ready_ns
-                return False
+            if self._probes.ready_ns() > now:
+                return
             self._probes.spend(now)
         self._questions.append(entry.link.ask(now, port.means))
-        return True
 
     # ---- publication ----------------------------------------------------------------------------
 
     def _publish(self, port: Port, entry: Entry, now: int, changes: Changes) -> None:
         """Compare a neighbor with what is published of it; news go out at once, as a rule."""
         if port.alive:
-            entry.link.plan(now, port.hearing, port.means)
+            entry.link.plan(now, port.hearing, port.means, self._probes.ready_ns())
         new = port.portray(entry, now)
         change = entry.tell(new, now) if new else entry.withdraw(*port.parting(entry))
         if change is not None:
