@@ -49,6 +49,9 @@ def report(form: str, facts: list[Fact], patience_s: float) -> None:
     show("meeting: link established -> read what waited", times("meeting", "read_s"))
     if watched:
         show("walked away -> told", times("departure", "told_s"))
+        # Probes are rationed, and whoever often falls silent is given more time.
+        story = " ".join(f"{value or 0:.1f}" for value in times("departure", "told_s"))
+        print(f"{form:<6} {'  one after the other':<52} {story}")
     for name in ROSTERS:
         show(f"walked away -> not shown by {name}", times("departure", name))
         if watched:

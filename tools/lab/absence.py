@@ -43,16 +43,14 @@ class Absence:
 
     # ---- what is done --------------------------------------------------------------------------
 
-    def _write(self, count: int = 1) -> None:
+    def _write(self, count: int = 1, *options: str) -> None:
         for _ in range(count):
             self._sent.append(f"letter {len(self._sent) + 1}")
-            self._writer.write(self._reader.user, self._sent[-1])
+            self._writer.write(self._reader.user, self._sent[-1], *options)
 
     def _write_what_waits(self) -> str:
         """A letter that exim4 has tried in vain to deliver; its subject."""
-        tried = self._writer.deferrals()
-        self._write()
-        self._writer.has_to_wait(tried + 1)
+        self._write(1, "-odi")  # returns when it was tried
         return self._sent[-1]
 
     def meet(self) -> None:

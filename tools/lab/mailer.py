@@ -125,9 +125,10 @@ class Laptop(Machine):
         begin = "".join(f"{key}='{value}'\n" for key, value in words.items())
         super().__init__(station, home, system.package, begin + _PEOPLE + system.begin)
 
-    def write(self, to: str, subject: str) -> float:
+    def write(self, to: str, subject: str, *options: str) -> float:
         """Hand a letter to the mail system; when, on the monotonic clock."""
-        self.run("sendmail", f"{to}@{domain(to)}", given=f"Subject: {subject}\n\nHello.\n")
+        given = f"Subject: {subject}\n\nHello.\n"
+        self.run("sendmail", *options, f"{to}@{domain(to)}", given=given)
         return time.monotonic()
 
     def has_to_wait(self, times: int = 1) -> None:
