@@ -19,13 +19,13 @@ _SECOND_NS = 1_000_000_000
 LATE_PER_NS = 1.5 / (60 * _SECOND_NS)
 DEPARTED_PER_NS = 1.2 / (86_400 * _SECOND_NS)
 REFUSED_PER_NS = 0.5 / (86_400 * _SECOND_NS)
+#: With probes to decide it, mere silence decides only when they cannot be afforded.
+UNASKED_PER_NS = 0.5 / (365 * 86_400 * _SECOND_NS)
 QUIET_PER_BEACON = 1 / 2000
 
 #: Bounds of the numbers that follow. Any link may turn out to lose one in five from now on.
 QUIET_LEAST, DEPARTED_LEAST, MOST_MISSED = 2, 7, 32
 MOST_NS = 30 * _SECOND_NS  # if that is more than so many beacons
-#: With probes to decide it, mere silence decides only when they cannot be afforded.
-DEPARTED_WHILE_PROBING = 24
 
 _LEARNED_EVERY = 32  # beacons heard between two reckonings
 
@@ -42,13 +42,14 @@ class Patience:
         "departed_ns",
         "late_ns",
         "quiet_ns",
+        "unasked_ns",
     )
 
     def __init__(self) -> None:
         self.cadence = Cadence()
         self._loss = Loss()
         self._doubt: Doubt | None = None  # it was never asked
-        self.late_ns = self.quiet_ns = self.departed_ns = 0
+        self.late_ns = self.quiet_ns = self.departed_ns = self.unasked_ns = 0
         self._due = 0
         self._unsettled = 0  # beacons missed in the silence under way
         self.learn()
@@ -107,12 +108,13 @@ class Patience:
         loss, interval_ns = self._loss, self.cadence.ns
         late = loss.unusual(LATE_PER_NS * interval_ns)
         departed = max(DEPARTED_LEAST, loss.unusual(DEPARTED_PER_NS * interval_ns))
+        unasked = max(departed, loss.unusual(UNASKED_PER_NS * interval_ns))
         quiet = max(QUIET_LEAST, late, loss.unusual(QUIET_PER_BEACON))
         if self._doubt and self._doubt.share:  # that long a silence, and then no answer
             late = max(late, loss.unusual(REFUSED_PER_NS * interval_ns / self._doubt.share))
-        self.late_ns, self.quiet_ns, self.departed_ns = (
+        self.late_ns, self.quiet_ns, self.departed_ns, self.unasked_ns = (
             min(missed, self._most_missed) * interval_ns + interval_ns // 4
-            for missed in (late, min(quiet, departed - 1), departed)
+            for missed in (late, min(quiet, departed - 1), departed, unasked)
         )
 
     @property

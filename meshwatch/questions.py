@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from meshwatch.account import Account
 from meshwatch.means import Means, Probing
-from meshwatch.patience import DEPARTED_WHILE_PROBING, Patience
+from meshwatch.patience import Patience
 
 MS = 1_000_000  # ns
 
@@ -104,10 +104,9 @@ class Questions:
 
     def departed_limit_ns(self, working: bool) -> int:
         """Which silence is enough by itself."""
-        departed_ns = self._patience.departed_ns
         if working and self._probing is Probing.GOOD and not self._dozes and not self._put_off:
-            return max(departed_ns, DEPARTED_WHILE_PROBING * self._patience.cadence.ns)
-        return departed_ns
+            return self._patience.unasked_ns
+        return self._patience.departed_ns
 
     def _refused(self) -> bool:
         """As many probes as make a verdict were not answered."""

@@ -1,4 +1,4 @@
-"""When the probes for all neighbors are spent, they wait for the next, and the table goes on."""
+"""When the probes for one neighbor, or for all together, are spent, silence has to decide."""
 
 from __future__ import annotations
 
@@ -31,3 +31,18 @@ def test_who_cannot_be_asked_departs_when_mere_silence_says_so() -> None:
     assert 5 <= len(world.ledger.departures) < CROWD, "those who were probed"
     world.run(world.now + 6 * SECOND_NS)
     assert len(world.ledger.departures) == CROWD
+
+
+def test_who_was_probed_too_often_departs_after_a_silence_of_once_a_year() -> None:
+    world = World(Setting(Form.TAP, 1000, Air(0), 1), Random(1))
+    world.run(world.now + 60 * SECOND_NS)
+    delays_s = []
+    for _ in range(20):
+        gone_ns = world.now
+        told = len(world.ledger.departures)
+        world.walk_away(36 * SECOND_NS)
+        world.run(world.now + 45 * SECOND_NS)
+        delays_s += [(d.told_ns - gone_ns) / SECOND_NS for d in world.ledger.departures[told:]]
+    assert len(delays_s) == 20
+    assert max(delays_s[:4]) < 2, "eight probes, and eight on credit"
+    assert 2 < max(delays_s) < 14

@@ -110,6 +110,10 @@ class World:
 
     # ---- what befalls us ---------------------------------------------------------------------
 
+    def walk_away(self, span_ns: int) -> None:
+        """We are out of everybody's range for so long, and do not know."""
+        self._radio.leave(self.now, self.now + span_ns)
+
     def scan(self, span_ns: int) -> None:
         """Our radio leaves the channel, and says so."""
         self._radio.leave(self.now, self.now + span_ns)
