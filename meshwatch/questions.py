@@ -23,7 +23,8 @@ _PROBE_GAP_NS = 10 * MS, 40 * MS  # between probes: a 32nd of the interval withi
 _POKE_EFFECT_NS = 30 * MS  # by then it shows in the station entry
 _TICK_NS = 6 * MS  # the kernel counts inactivity in jiffies, of 1 to 10 ms, mostly 4
 _ASKED_IN_VAIN = 5
-_LOOK_ANSWER_NS, _PROBE_ANSWER_NS = 100 * MS, 250 * MS
+_LOOK_ANSWER_NS, _PROBE_ANSWER_NS = 200 * MS, 250 * MS
+_LOOK_GAP_NS = 40 * MS  # after one that was answered
 
 
 class Questions:
@@ -199,7 +200,9 @@ class Questions:
         return min(self.account.ready_ns(), max(later_ns, self.account.owing_ns()))
 
     def _look_again_ns(self) -> int:
-        return self._asked_look_ns + (_LOOK_ANSWER_NS << self._asked_looks)
+        if not self._asked_looks:
+            return self._asked_look_ns + _LOOK_GAP_NS
+        return self._asked_look_ns + (_LOOK_ANSWER_NS << self._asked_looks - 1)
 
     def _probe_gap_ns(self) -> int:
         shortest_ns, longest_ns = _PROBE_GAP_NS
