@@ -96,10 +96,7 @@ def main() -> None:
         lab = Lab(machine)
         lab.make_meshes(4)
         start_bus(lab)
-        lab.sh(
-            "mkdir -p /run/meshwatch-bench /run/meshwatch-small\n"
-            "echo receive_buffer_bytes=2048 > /run/small.toml"
-        )
+        lab.sh("mkdir -p /run/meshwatch-bench\necho receive_buffer_bytes=2048 > /run/small.toml")
         daemon = Daemon(machine, "bench", bus=BUS)
         daemon.await_ready()
         rejoin(lab)
@@ -109,15 +106,18 @@ def main() -> None:
                 seconds.setdefault(name, []).append(lab.settle(daemon, PATIENCE_S, name))
             seconds.setdefault("bus restarted", []).append(bus_restart(lab))
         daemon.stop()
-        small = Daemon(machine, "small", "--config", "/run/small.toml")
-        small.await_ready()
-        for _ in range(options.repetitions):
+        overruns = 0
+        for repetition in range(options.repetitions):
+            # A new one each time: news of links that come and go all day is held back.
+            lab.sh(f"mkdir -p /run/meshwatch-small{repetition}")
+            small = Daemon(machine, f"small{repetition}", "--config", "/run/small.toml")
+            small.await_ready()
             overrun(lab, small)
             seconds.setdefault("socket overrun", []).append(
                 lab.settle(small, PATIENCE_S, "overrun")
             )
-        overruns = small.process.output.count("overran")
-        small.stop()
+            overruns += small.process.output.count("overran")
+            small.stop()
     print(f"s until right again, kernel {options.kernel}, {overruns} overruns")
     for name, values in seconds.items():
         print(f"{name:<24}{len(values):>4}  median {statistics.median(values):5.2f}"
