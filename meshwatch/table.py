@@ -193,7 +193,8 @@ class Table:
             if expires_ns is not None and expires_ns <= due:
                 self._forget(port, (address,), Reason.SILENT, Proof.BEACON, changes)
                 continue
-            if entry.link.questions.ask_ns is not None and entry.link.questions.ask_ns <= due:
+            asks_ns = entry.link.questions.ask_ns
+            if port.alive and asks_ns is not None and asks_ns <= due:
                 self._ask(port, entry, due)
             elif paced := entry.pace(due):
                 changes.append(paced)
