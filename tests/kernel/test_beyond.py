@@ -52,8 +52,10 @@ def test_middle_of_a_chain_is_removed(in_a_row: Lab, daemons: Daemons) -> None:
 
 def test_path_that_is_not_used_expires(in_a_row: Lab, daemons: Daemons) -> None:
     paths = daemons["paths"]
-    in_a_row.sh(deeds.ping("mesh1", address(2), count=3))
+    # Without traffic the path might be over before the next look, which may be 30 s away.
+    traffic = in_a_row.machine.spawn(deeds.ping("mesh1", address(2)))
     await_row(paths, "mesh1", 2, PATH_S, proximity="mesh", presence="present", reason="path")
+    traffic.kill(signal.SIGKILL)
     await_row(paths, "mesh1", 2, PATH_S, proximity="mesh", presence="quiet", reason="expired")
 
 
