@@ -72,7 +72,9 @@ class Schedule:
             if self._spend(key, now):
                 pokes.append(silence.neighbor)
                 silence.left -= 1
-                silence.due_ns = now + gap_ns(silence.neighbor.readings.beacon_interval_tu)
+                gap = gap_ns(silence.neighbor.readings.beacon_interval_tu)
+                # What a poke is late by does not put off the last, if it is little.
+                silence.due_ns = max(silence.due_ns + gap, now + gap * 3 // 4)
             else:
                 silence.left = 0
             if not silence.left:

@@ -72,11 +72,16 @@ def test_a_silence_is_poked_three_times_a_quarter_beacon_apart() -> None:
     assert poked(schedule, 100 * S) == []
 
 
-def test_a_late_poke_does_not_bring_the_next_one_nearer() -> None:
+@pytest.mark.parametrize(
+    ("late_ms", "next_ms"), [(0, 250), (50, 250), (63, 250.5), (250, 437.5), (4000, 4187.5)]
+)
+def test_a_late_poke_brings_the_next_one_nearer_by_a_quarter_at_most(
+    late_ms: int, next_ms: float
+) -> None:
     schedule = Schedule()
     schedule.told(neighbor(), S)
-    assert poked(schedule, 5 * S) == ["01"]
-    assert schedule.deadline() == 5 * S + 250 * MS
+    assert poked(schedule, S + late_ms * MS) == ["01"]
+    assert schedule.deadline() == S + int(next_ms * MS)
 
 
 @pytest.mark.parametrize(
