@@ -1,6 +1,7 @@
 """Which single stations of one interface to look at between two dumps, and when.
 
-* What somebody wants to know is looked at when he says, and once for everybody who does.
+* What the table wants to know is looked at at once. If it wants many, as it does where beacons are
+  frequent and somebody pokes, a dump costs less, and answers what it would want next.
 * A peering frame is worth several looks: a tap hears it before mac80211 has handled it (the
   frame is cloned to monitor interfaces first, net/mac80211/rx.c, and then queued for a worker),
   so that a look some milliseconds after a Close may still find the link established; and the
@@ -16,6 +17,7 @@ from meshwatch.pace import MS_NS
 PEERING_NS = (0, 5 * MS_NS, 20 * MS_NS, 60 * MS_NS, 150 * MS_NS, 350 * MS_NS)
 SPAN_NS = 1000 * MS_NS
 GLANCES_PER_SPAN = 25
+WISHES_PER_SPAN = 20
 
 
 class Glances:
@@ -24,11 +26,20 @@ class Glances:
     def __init__(self) -> None:
         self._times: dict[str, list[int]] = {}  # ascending
         self._taken: list[int] = []  # in the last span
+        self._wishes: list[int] = []  # the same, of the table
         self._rests_until_ns: int | None = None
+
+    def wish(self, address: str, now: int) -> bool:
+        """Look at this station at once; False: at all, rather."""
+        self._wishes = [time for time in self._wishes if time > now - SPAN_NS] + [now]
+        if len(self._wishes) > WISHES_PER_SPAN or self._rests(now):
+            return False
+        self.want(address, now)
+        return True
 
     def want(self, address: str, now: int, after_ns: tuple[int, ...] = (0,)) -> None:
         """Look at this station so long after ``now``, instead of what was wanted of it later."""
-        if self._rests_until_ns is not None and now < self._rests_until_ns:
+        if self._rests(now):
             return
         wanted = {now + ns for ns in after_ns}
         if len(after_ns) == 1:  # one more look does not end a burst
@@ -55,3 +66,6 @@ class Glances:
             if later:
                 self._times[address] = later
         return due
+
+    def _rests(self, now: int) -> bool:
+        return self._rests_until_ns is not None and now < self._rests_until_ns

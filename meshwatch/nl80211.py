@@ -134,7 +134,7 @@ class Nl80211:
         match hint:
             case LookWanted(ifindex, address):
                 if watched := self._interfaces.watched.get(ifindex):
-                    watched.glances.want(address, now)
+                    watched.want_look(address, now)
             case ProbeWanted(ifindex, address):
                 if watched := self._interfaces.watched.get(ifindex):
                     watched.want_probe(address, now)

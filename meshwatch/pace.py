@@ -94,6 +94,10 @@ class Pace:
         self._burst = [min([burst[0], *self._burst[:1]]), *burst[1:]]
         self.quicken(now)
 
+    def want(self, now: int) -> None:
+        """Look as soon as that may be; nothing is thought to have changed."""
+        self._burst = [now, *self._burst]
+
     def quicken(self, now: int) -> None:
         """Something is going on."""
         if now > self._quick_until_ns:

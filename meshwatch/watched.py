@@ -66,6 +66,11 @@ class Watched:
             self.pace.take(now)
             self._ready[Look(ifindex)] = None
 
+    def want_look(self, address: str, now: int) -> None:
+        """Look at this station, if not at all of them."""
+        if not self.glances.wish(address, now):
+            self.pace.want(now)
+
     def want_probe(self, address: str, now: int) -> None:
         """Send this station a frame and see what becomes of it, if that is allowed."""
         may = self._allowed.probes and self.seen.type is InterfaceType.MESH

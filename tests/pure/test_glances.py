@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from meshwatch.glances import GLANCES_PER_SPAN, Glances
+from meshwatch.glances import GLANCES_PER_SPAN, WISHES_PER_SPAN, Glances
 from meshwatch.model import Plink
 from meshwatch.observations import (
     LookWanted,
@@ -124,6 +124,32 @@ def test_a_look_goes_before_another_interfaces_dump() -> None:
     (request,) = turns.asked
     (asked,) = decode(request, k.FAMILY)
     assert (asked.ifindex, asked.address) == (9, A)
+
+
+def test_whoever_wants_many_looks_gets_dumps_as_soon() -> None:
+    names = [f"02:00:00:00:01:{number:02x}" for number in range(40)]
+    talk = Kernel(settled(*names), *names)
+    for number, name in enumerate(names):
+        talk.run(100 + number)
+        talk.notice(100 + number, LookWanted(MESH0, name))
+    assert talk.looks_ms == [(100 + n, names[n]) for n in range(WISHES_PER_SPAN)]
+    assert talk.dumps_ms == [100 + WISHES_PER_SPAN]  # not more often than every 40 ms
+    talk.run(200)
+    assert talk.dumps_ms == [120, 160]  # and what was wanted meanwhile is answered by one
+    talk.run(1138)
+    talk.looks_ms.clear()
+    talk.notice(1139, LookWanted(MESH0, names[0]))
+    assert talk.looks_ms == [(1139, names[0])]
+
+
+def test_a_look_that_is_wanted_while_forged_frames_come_is_a_dump() -> None:
+    talk = kernel()
+    talk.run(1000)
+    talk.notice(1000, *(frame(f"02:00:00:00:01:{n:02x}", 1000) for n in range(100)))
+    talk.run(1600)
+    talk.dumps_ms.clear()
+    talk.notice(1621, LookWanted(MESH0, A))
+    assert (talk.looks_ms, talk.dumps_ms) == ([], [1621])
 
 
 def test_a_peering_frame_is_a_burst_of_looks() -> None:
