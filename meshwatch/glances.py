@@ -1,7 +1,8 @@
 """Which single stations of one interface to look at between two dumps, and when.
 
 * What the table wants to know is looked at at once. If it wants many, as it does where beacons are
-  frequent and somebody pokes, a dump costs less, and answers what it would want next.
+  frequent and somebody pokes, a dump costs less, and answers what it would want next; but not
+  right after another, when only this one neighbor is of interest.
 * A peering frame is worth several looks: a tap hears it before mac80211 has handled it (the
   frame is cloned to monitor interfaces first, net/mac80211/rx.c, and then queued for a worker),
   so that a look some milliseconds after a Close may still find the link established; and the
@@ -18,6 +19,7 @@ PEERING_NS = (0, 5 * MS_NS, 20 * MS_NS, 60 * MS_NS, 150 * MS_NS, 350 * MS_NS)
 SPAN_NS = 1000 * MS_NS
 GLANCES_PER_SPAN = 25
 WISHES_PER_SPAN = 20
+FRESH_NS = 100 * MS_NS  # a dump
 
 
 class Glances:
@@ -29,10 +31,11 @@ class Glances:
         self._wishes: list[int] = []  # the same, of the table
         self._rests_until_ns: int | None = None
 
-    def wish(self, address: str, now: int) -> bool:
-        """Look at this station at once; False: at all, rather."""
+    def wish(self, address: str, now: int, dumped_ns: int | None) -> bool:
+        """Look at this station at once; False: at all, rather, as was done at ``dumped_ns``."""
         self._wishes = [time for time in self._wishes if time > now - SPAN_NS] + [now]
-        if len(self._wishes) > WISHES_PER_SPAN or self._rests(now):
+        fresh = dumped_ns is not None and now - dumped_ns < FRESH_NS
+        if self._rests(now) or (len(self._wishes) > WISHES_PER_SPAN and not fresh):
             return False
         self.want(address, now)
         return True

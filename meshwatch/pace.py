@@ -62,7 +62,7 @@ class Pace:
         self._quickest_ns = self._quick_ns = quick_ns
         self._least_gap_ns = self._gap_ns = gap_ns
         self._burst: list[int] = [now]
-        self._taken_ns: int | None = None
+        self.taken_ns: int | None = None  # the last look
         self._quick_since_ns = self._quick_until_ns = now
         self._not_before_ns = now
         self._tries = 0
@@ -70,11 +70,11 @@ class Pace:
     def due(self) -> int | None:
         """When to look next; None = when a hint comes."""
         times = self._burst[:1]
-        if self.period_ns is not None and self._taken_ns is not None:
+        if self.period_ns is not None and self.taken_ns is not None:
             quick_ns = min(self._quick_ns, self.period_ns)
-            quick = max(self._taken_ns, self._quick_since_ns) + quick_ns
+            quick = max(self.taken_ns, self._quick_since_ns) + quick_ns
             is_quick = quick <= self._quick_until_ns
-            times.append(quick if is_quick else self._taken_ns + self.period_ns)
+            times.append(quick if is_quick else self.taken_ns + self.period_ns)
         return max(min(times), self._not_before_ns) if times else None
 
     def is_due(self, now: int) -> bool:
@@ -85,7 +85,7 @@ class Pace:
     def take(self, now: int) -> None:
         """A look is made now."""
         self._burst = [time for time in self._burst if time > now]
-        self._taken_ns = now
+        self.taken_ns = now
         self._not_before_ns = max(self._not_before_ns, now + self._gap_ns)
 
     def hint(self, now: int) -> None:

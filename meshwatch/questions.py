@@ -144,7 +144,10 @@ class Questions:
         probes = self._probing is not Probing.NEVER and not self._dozes and silence_ns >= limit_ns
         self._put_off = probes and paid_ns > now
         if self._asked_looks < _ASKED_IN_VAIN:
-            look_ns = heard_ns + self._next_limit_ns(heard_ns, silence_ns, pokes) + _TICK_NS
+            if pokes and self.pokes and not self._saw_effect():
+                look_ns = self._poke_ns + _POKE_EFFECT_NS
+            else:
+                look_ns = heard_ns + self._next_limit_ns(silence_ns, pokes) + _TICK_NS
             self.ask_ns = max(now, look_ns, self._look_again_ns())
         if probes:
             wait_ns = _PROBE_ANSWER_NS if self._probe_open else self._probe_gap_ns()
@@ -170,7 +173,7 @@ class Questions:
             self._asked_look_ns = now
             self._asked_looks += 1
 
-    def _next_limit_ns(self, heard_ns: int, silence_ns: int, pokes: bool) -> int:
+    def _next_limit_ns(self, silence_ns: int, pokes: bool) -> int:
         """At which silence a look would decide something next."""
         patience = self._patience
         probing = self._probing is Probing.GOOD and not self._dozes
@@ -179,8 +182,6 @@ class Questions:
         if pokes:
             if silence_ns < patience.quiet_ns:
                 return patience.quiet_ns
-            if self.pokes and not self._saw_effect():
-                return self._poke_ns + _POKE_EFFECT_NS - heard_ns
             if self.pokes >= UNANSWERED:
                 return min(self._poked_limit_ns(), patience.departed_ns)
         return self.departed_limit_ns(working=True)

@@ -68,7 +68,7 @@ class Watched:
 
     def want_look(self, address: str, now: int) -> None:
         """Look at this station, if not at all of them."""
-        if not self.glances.wish(address, now):
+        if not self.glances.wish(address, now, self.pace.taken_ns):
             self.pace.want(now)
 
     def want_probe(self, address: str, now: int) -> None:
