@@ -55,6 +55,11 @@ class Register:
         entry.claimed = None
         return self._identify(entry, before)
 
+    def introduce(self, entry: Entry) -> None:
+        """Nothing is published of it yet: what its address alone says is."""
+        if entry.who.clash is None and self._is_ours(entry.key.name):
+            entry.who = entry.who._replace(clash=Clash.OURS)
+
     def compare(self, address: str) -> list[Place]:
         """A neighbor with this hardware address came, went or moved, or an interface did."""
         here = self._at(address)
@@ -63,12 +68,15 @@ class Register:
             for port, entry in here
             if port.row and entry.row and entry.row.proximity is Proximity.DIRECT
         }
-        ours = any(port.row and port.row.address == address for port in self._ports.values())
+        ours = self._is_ours(address)
         clash = Clash.OURS if ours else Clash.CHANNELS if len(channels) > 1 else None
         changed = [(port, entry) for port, entry in here if entry.who.clash is not clash]
         for _, entry in changed:
             entry.who = entry.who._replace(clash=clash)
         return changed
+
+    def _is_ours(self, address: str) -> bool:
+        return any(port.row and port.row.address == address for port in self._ports.values())
 
     def _identify(self, entry: Entry, before: frozenset[str]) -> list[Place]:
         """Its claims changed, and so may what others with these names are."""

@@ -326,6 +326,8 @@ class Table:
         """Compare a neighbor with what is published of it; news go out at once, as a rule."""
         if port.alive:
             entry.link.plan(now, port.hearing, port.means, self._probes.ready_ns())
+        if entry.row is None:
+            self._register.introduce(entry)
         new = port.portray(entry, now)
         change = entry.tell(new, now) if new else entry.withdraw(*port.parting(entry))
         if change is not None:

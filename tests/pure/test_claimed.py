@@ -29,7 +29,7 @@ from meshwatch.table import Table
 from tests.pure.scenarios import MESH0, SECOND, station
 
 MESH1 = MESH0 + 1
-ANA, BEN, OWN = "02:00:00:00:01:00", "02:00:00:00:02:00", "02:00:00:00:00:00"
+ANA, BEN, CID, OWN = (f"02:00:00:00:0{number}:00" for number in (1, 2, 3, 0))
 
 
 def claim_of(address: str, **words: Any) -> ClaimMade:
@@ -238,6 +238,14 @@ def test_a_neighbor_with_an_address_of_ours_is_a_clash() -> None:
     assert room.row(ANA).clash is Clash.OURS
     room.interface(MESH1, "02:00:00:00:00:01")
     assert room.row(ANA).clash is None
+
+
+def test_who_comes_with_an_address_of_ours_is_told_once() -> None:
+    room = Room()
+    room.interface(MESH1, CID)
+    (came,) = room.come(CID)
+    assert isinstance(came.new, Neighbor)
+    assert came.new.clash is Clash.OURS
 
 
 def test_beacons_with_our_address_are_forged_if_they_were_received() -> None:
