@@ -8,11 +8,14 @@ from pathlib import Path
 from tests.kernel.conftest import RADIOS
 from tests.kernel.forms import SOON_S, Daemons, removals, stories
 from tests.kernel.lab import Daemon, Lab, until
-from tests.kernel.told import told
+from tests.kernel.told import Told, told
 from tools.vm import deeds
 
 ASLEEP = Path(__file__).parent / "asleep.py"
 STOPPED_S = 10
+# Nobody is silent for half of that unless it is blamed for it; an emulated machine that its host
+# forgets for two seconds loses two beacons of everybody's, and may well say so.
+BLAMED_MS = 1000 * STOPPED_S // 2
 # Whoever blames somebody has done it by then: several looks and beacons later.
 JUDGED_S = 4.0
 
@@ -50,7 +53,8 @@ def test_stopped_daemon_blames_nobody(met: Lab, daemons: Daemons) -> None:
     for daemon in daemons.values():
         daemon.process.kill(signal.SIGCONT)
     judge(met, list(daemons.values()), "after the stop")
-    assert not stories(daemons, since_s)
+    for who, story in stories(daemons, since_s).items():
+        assert not blames(story), who
 
 
 def test_sleep_blames_nobody(met: Lab) -> None:
@@ -76,8 +80,17 @@ def test_sleep_blames_nobody(met: Lab) -> None:
         for interface in range(RADIOS):
             for index in range(RADIOS):
                 story = told(sleeper, f"mesh{interface}", index, since_s)
-                assert story == [], (sleeper.name, interface, index)
+                assert not blames(story), (sleeper.name, interface, index)
         assert sleeper.stop() == 0
+
+
+def blames(story: list[Told]) -> list[Told]:
+    """What cannot come of anything but our own absence."""
+    return [
+        each
+        for each in story
+        if each.presence is None or each.evidence.get("silence_ms", 0) >= BLAMED_MS
+    ]
 
 
 def judge(lab: Lab, daemons: list[Daemon], what: str) -> None:
