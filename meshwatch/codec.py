@@ -72,6 +72,27 @@ def get_family(name: str) -> bytes:
     return _encode(message, GENL_ID_CTRL, NLM_F_REQUEST)
 
 
+@lru_cache(maxsize=1)
+def get_families() -> bytes:
+    """Ask the generic netlink controller for all families (a dump of CTRL_CMD_GETFAMILY).
+
+    To ask for one by name loads its module if it is not there (ctrl_getfamily in
+    net/netlink/genetlink.c), also when somebody has just unloaded it.
+    """
+    from pyroute2.netlink import (
+        CTRL_CMD_GETFAMILY,
+        GENL_ID_CTRL,
+        NLM_F_DUMP,
+        NLM_F_REQUEST,
+        ctrlmsg,
+    )
+
+    message = ctrlmsg()
+    message["cmd"] = CTRL_CMD_GETFAMILY
+    message["version"] = 1
+    return _encode(message, GENL_ID_CTRL, NLM_F_REQUEST | NLM_F_DUMP)
+
+
 @lru_cache(maxsize=16)
 def get_interfaces(family: int) -> bytes:
     """Ask nl80211 for all its interfaces (a dump of NL80211_CMD_GET_INTERFACE)."""

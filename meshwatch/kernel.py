@@ -17,11 +17,11 @@ import errno
 import os
 import socket
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any, NamedTuple
 
 from meshwatch import codec
-from meshwatch.records import Drain, Drained
+from meshwatch.records import Drain, Drained, FamilyInfo, Kind, decode
 
 BIND_TIMEOUT_S = 2.0
 RECEIVE_BUFFER_BYTES = 1 << 20
@@ -84,6 +84,8 @@ async def open_nl80211(receive_buffer_bytes: int = RECEIVE_BUFFER_BYTES) -> Chan
 
     FamilyAbsent while cfg80211 is not loaded; OSError, TimeoutError.
     """
+    if not await _has_family("nl80211"):
+        raise FamilyAbsent("generic netlink family nl80211 is not in the kernel")
     events = await _open_generic("nl80211-events", "nl80211", NL80211_GROUPS, receive_buffer_bytes)
     try:
         requests = await _open_generic("nl80211-requests", "nl80211", (), receive_buffer_bytes)
@@ -124,6 +126,24 @@ def ask_family(channel: Channel) -> None:
     answer apart from those of a conversation.
     """
     channel.send(codec.get_family("nl80211"))
+
+
+async def _has_family(name: str) -> bool:
+    """Whether this generic netlink family is there; unlike pyroute2 we do not make it come."""
+    channel = await _open_generic("families", "nlctrl", (), RECEIVE_BUFFER_BYTES)
+    with closing(channel):
+        channel.send(codec.get_families())
+        found, more = False, True
+        while more:
+            # The kernel dumps before ``send`` and ``recv`` return (net/netlink/af_netlink.c).
+            drained = channel.drain()
+            more = drained.more
+            for message in (m for data in drained.datagrams for m in decode(data, 0)):
+                if message.kind is Kind.DONE:
+                    return found
+                if isinstance(message.body, FamilyInfo):
+                    found |= message.body.name == name
+    raise OSError(errno.ENODATA, "the list of generic netlink families has no end")
 
 
 async def _open_generic(

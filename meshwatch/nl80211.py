@@ -153,7 +153,7 @@ class Nl80211:
         """The next request, unless one is under way."""
         if self._wants_family:
             self._wants_family = False
-            return [self._exchange.stamp(codec.get_family(FAMILY))]
+            return [self._exchange.stamp(codec.get_families())]
         ready = self._interfaces.ready
         if self._exchange.in_flight or not ready:
             return []

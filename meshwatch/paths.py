@@ -177,7 +177,7 @@ class Paths:
         """The next request, unless one is under way."""
         if self._wants_family:
             self._wants_family = False
-            return [self._exchange.stamp(codec.get_family(FAMILY))]
+            return [self._exchange.stamp(codec.get_families())]
         if self._exchange.in_flight or not self._ready:
             return []
         table = next(iter(self._ready))

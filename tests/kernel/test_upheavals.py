@@ -35,12 +35,20 @@ def test_nl80211_unloaded_and_loaded(met: Lab, daemon: Daemon) -> None:
         SOON_S,
         lambda: f"{daemon.rows().keys()}, {daemon.sources()}",
     )
+    met.sh("install -d -o nobody /run/meshwatch-late")
+    late = Daemon(met.machine, "late", prefix=UNPRIVILEGED)
+    late.await_ready()
+    assert late.sources()["nl80211"] is not None
+    # Whoever asks for the family by its name makes the kernel load it again.
+    met.sh("sleep 3; ! test -e /sys/module/cfg80211")
     met.sh("modprobe mac80211_hwsim radios=4")
     met.make_meshes(4, monitors=[0])
     met.join(0, 1, 2, 3)
     met.await_links(12)
-    met.settle(daemon, SOON_S, "after nl80211 came back")
-    assert daemon.sources()["nl80211"] is None
+    for each in (daemon, late):
+        met.settle(each, SOON_S, f"{each.name}, after nl80211 came back")
+        assert each.sources()["nl80211"] is None
+    assert late.stop() == 0
 
 
 def test_overrun_of_a_small_receive_buffer(met: Lab) -> None:
