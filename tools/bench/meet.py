@@ -49,8 +49,10 @@ def compiled(name: str) -> Path:
     """A C program for the guest, which sees the host's files."""
     binary = ROOT / "build/bench" / name
     binary.parent.mkdir(parents=True, exist_ok=True)
-    command = ["cc", "-O2", "-Wall", "-Wextra", "-Werror", "-o", binary, GUEST / f"{name}.c"]
-    subprocess.run(command, check=True)
+    source = str(GUEST / f"{name}.c")
+    subprocess.run(
+        ["cc", "-O2", "-Wall", "-Wextra", "-Werror", "-o", str(binary), source], check=True
+    )
     return binary
 
 

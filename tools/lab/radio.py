@@ -9,7 +9,7 @@ import threading
 import time
 from pathlib import Path
 
-from tools.bench.guest.stations import Nl80211
+from tools.lab.stations import Nl80211
 from tools.vm import deeds
 from tools.vm.guest import radio
 
