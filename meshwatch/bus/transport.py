@@ -61,14 +61,17 @@ class Writer:
         self, message: Message | None = None, future: asyncio.Future[None] | None = None
     ) -> None:
         """Have a message sent in the loop's next turn, as soon as the socket takes it."""
+        self.write(message._marshall() if message is not None else b"")  # type: ignore[no-untyped-call]
+        if future is not None and not self._closed:
+            future.set_result(None)
+
+    def write(self, message: bytes | bytearray) -> None:
+        """Have these bytes sent likewise."""
         if self._closed:
             return
-        if message is not None:
-            self._waiting += message._marshall()  # type: ignore[no-untyped-call]
-            if self.backed_up:
-                self.room.clear()
-            if future is not None:
-                future.set_result(None)
+        self._waiting += message
+        if self.backed_up:
+            self.room.clear()
         if self._waiting and not self._registered:
             self._loop.add_writer(self._socket.fileno(), self._write)
             self._registered = True
