@@ -1,10 +1,11 @@
-"""Adds the datagrams of a netlink capture to corpus/, one of each sort.
+"""Adds to corpus/ the datagrams of netlink captures that hold a sort of message it has not.
 
-    python -m tests.c.corpus LABEL CAPTURE
+    python -m tests.c.corpus LABEL CAPTURE...
 
-The corpus feeds the C tests and the fuzzer. In it nl80211 always has the number 32, whatever it
-had on the captured machine; a datagram is called LABEL-KIND-NUMBER.bin after its first message.
-"made" are some that no capture held yet.
+The corpus feeds the C tests and the fuzzer. LABEL is the kernel that was captured: each kernel has
+its own sorts, and of each the shortest datagram is taken. In the corpus nl80211 always has the
+number 32, whatever it had on the captured machine; a datagram is called LABEL-KIND-NUMBER.bin after
+its first message. "made" are some that no capture held yet.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from __future__ import annotations
 import struct
 import sys
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
-from meshwatch.observations import (
-    Station,
-)
+from meshwatch.observations import Station
 from meshwatch.pcap import CaptureFile
-from meshwatch.records import FamilyInfo, Kind, Message, PathInfo, decode
+from meshwatch.records import FamilyInfo, Message, PathInfo, decode
+from tools.record.expect import UNPACKED
 
 CORPUS = Path(__file__).resolve().parent / "corpus"
 FAMILY = 32
@@ -30,7 +31,8 @@ NETLINK_GENERIC = 16
 def datagrams(capture: Path) -> Iterator[bytearray]:
     """The generic netlink datagrams of a capture, nl80211 renumbered."""
     family = 0
-    with capture.open("rb") as file:
+    unpacked = UNPACKED.get(capture.suffix, bytes)
+    with BytesIO(unpacked(capture.read_bytes())) as file:
         for frame in CaptureFile(file):
             protocol = frame.data[COOKED_HEADER_BYTES - 2 : COOKED_HEADER_BYTES]
             linktype = frame.interface.linktype
@@ -55,21 +57,23 @@ def sort_of(message: Message) -> tuple[object, ...]:
     present = body.present if isinstance(body, Station) else 0
     rates = (body.tx_rate_flags, body.rx_rate_flags) if isinstance(body, Station) else ()
     path_flags = body.flags if isinstance(body, PathInfo) else 0
-    return message.type, message.flags, message.command, message.error, present, rates, path_flags
+    return message.kind, message.type, message.command, message.error, present, rates, path_flags
 
 
 def main() -> None:
     """Writes what is new."""
-    label, capture = sys.argv[1], Path(sys.argv[2])
-    contents = {path.read_bytes() for path in CORPUS.glob("*.bin")}
-    known = {tuple(map(sort_of, decode(content, FAMILY))) for content in contents}
-    for data in datagrams(capture):
+    label, captures = sys.argv[1], [Path(argument) for argument in sys.argv[2:]]
+    known = {
+        sort_of(message)
+        for path in CORPUS.glob(f"{label}-*.bin")
+        for message in decode(path.read_bytes(), FAMILY)
+    }
+    for data in sorted((data for capture in captures for data in datagrams(capture)), key=len):
         messages = decode(data, FAMILY)
-        sort = tuple(map(sort_of, messages))
-        if not messages or sort in known:
+        if known.issuperset(map(sort_of, messages)):
             continue
-        known.add(sort)
-        kind = Kind(messages[0].kind).name.lower()
+        known.update(map(sort_of, messages))
+        kind = messages[0].kind.name.lower()
         number = 1 + len(list(CORPUS.glob(f"{label}-{kind}-*.bin")))
         (CORPUS / f"{label}-{kind}-{number}.bin").write_bytes(data)
 

@@ -16,13 +16,35 @@ enum { FAMILY = 32, RECORDS = 64, DATAGRAM_SIZE = 65536 };
 static struct mw_message whole[RECORDS];
 static struct mw_message records[RECORDS];
 
+static size_t body_size(const struct mw_message *message)
+{
+	switch (message->kind) {
+	case MW_STATION:
+	case MW_STATION_DELETED:
+		return sizeof(message->body.station);
+	case MW_MPATH:
+	case MW_MPP:
+		return sizeof(message->body.path);
+	case MW_CANDIDATE:
+		return sizeof(message->body.candidate);
+	case MW_INTERFACE:
+	case MW_INTERFACE_DELETED:
+	case MW_SCAN:
+		return sizeof(message->body.interface);
+	case MW_FAMILY:
+	case MW_FAMILY_DELETED:
+		return sizeof(message->body.family);
+	default:
+		return 0;
+	}
+}
+
 static int same(const struct mw_message *a, const struct mw_message *b)
 {
 	return a->kind == b->kind && a->type == b->type && a->seq == b->seq &&
-	       a->ifindex == b->ifindex && a->error == b->error && a->end == b->end &&
-	       !memcmp(a->address, b->address, sizeof(a->address)) &&
-	       (a->kind > MW_STATION_DELETED ||
-	        !memcmp(&a->body.station, &b->body.station, sizeof(a->body.station)));
+	       a->command == b->command && a->ifindex == b->ifindex && a->error == b->error &&
+	       a->end == b->end && !memcmp(a->address, b->address, sizeof(a->address)) &&
+	       !memcmp(&a->body, &b->body, body_size(a));
 }
 
 /* What is true of any bytes; returns the number of records. */

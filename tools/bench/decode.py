@@ -82,7 +82,7 @@ def stations(paths: list[Path]) -> list[bytes]:
 def main() -> None:
     """The table."""
     paths = [Path(argument) for argument in sys.argv[1:]]
-    messages = stations(paths or sorted((ROOT / "tests/c/corpus").glob("*.bin")))
+    messages = stations(paths or sorted((ROOT / "tests/c/corpus").glob("6.1-*.bin")))
     dumps = [message * DUMP_STATIONS for message in messages]
     ways = (
         ("meshwatch, in a dump", with_records, dumps, DUMP_STATIONS),
