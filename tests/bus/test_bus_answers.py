@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import xml.etree.ElementTree as ET
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,8 +15,9 @@ from dbus_next.signature import SignatureTree, Variant
 from msgspec import convert
 from msgspec.structs import fields, replace
 
-from meshwatch.bus.answers import NOT_KNOWN
-from meshwatch.bus.contract import FILE
+from meshwatch.bus.answers import NOT_KNOWN, Answers
+from meshwatch.bus.contract import FILE, Contract, Subject
+from meshwatch.bus.mirror import Mirror
 from meshwatch.model import (
     Address,
     AddressProof,
@@ -164,6 +166,39 @@ def test_our_own_fault_is_not_told_to_the_caller(
     with caplog.at_level(logging.ERROR):
         asyncio.run(scenario())
     assert "secret of the daemon" in caplog.text
+
+
+class Watched(Mirror):
+    """A mirror that counts how often somebody goes through all of it."""
+
+    walks = 0
+
+    def subjects(self) -> Iterator[tuple[str, Subject]]:
+        self.walks += 1
+        return super().subjects()
+
+
+@pytest.mark.parametrize(
+    ("path", "interface", "member", "arguments", "walks"),
+    [
+        (where(ONE), PROPERTIES, "GetAll", [NEIGHBOR], 0),
+        (where(ONE), PROPERTIES, "Get", [NEIGHBOR, "Presence"], 0),
+        (ROOT, PEER, "GetMachineId", [], 0),
+        ("/anywhere", PEER, "Ping", [], 0),
+        (where(MESH0), INTROSPECTABLE, "Introspect", [], 1),
+        (ROOT, OBJECT_MANAGER, "GetManagedObjects", [], 1),
+    ],
+)
+def test_a_question_about_one_object_is_not_asked_of_all(
+    path: str, interface: str, member: str, arguments: list[str], walks: int
+) -> None:
+    mirror = Watched("0.1.0")
+    mirror.reset((MESH0, ONE, *map(neighbor, range(2, 100))))
+    answers = Answers(Contract(lambda: 0), mirror, lambda subject: subject)
+    signature = "s" * len(arguments)
+    call = Message(NAME, path, interface, member, signature=signature, body=arguments, serial=1)
+    assert answers(call).message_type is MessageType.METHOD_RETURN
+    assert mirror.walks == walks
 
 
 def canonical(element: ET.Element) -> str:
