@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from meshwatch.model import Claim
+
 ROOT = Path(__file__).parents[2]
 UDEV = ROOT / "udev"
 UNIT = UDEV / "meshwatchd.service"
@@ -26,7 +28,7 @@ POLICY = UDEV / "org.meshwatch.conf"
 
 # Of 10, as systemd counts it, with the drop-ins of each form.
 MOST_EXPOSURE = {
-    (UNIT.name,): 0.8,
+    (UNIT.name,): 1.0,
     (UNIT.name, "tap"): 1.4,
     (UNIT.name, "paths"): 1.3,
     (UNIT.name, "tap", "paths"): 1.6,
@@ -110,6 +112,17 @@ def test_exposure(unit: Path, form: tuple[str, ...]) -> None:
     assert float(figure[1]) <= MOST_EXPOSURE[form], output
 
 
+def test_the_page_tells_the_exposure() -> None:
+    page = " ".join((ROOT / "man" / "meshwatchd.8.scd").read_text().split())
+    bare, tap, paths, both = (
+        MOST_EXPOSURE[UNIT.name, *forms] for forms in ((), ("tap",), ("paths",), ("tap", "paths"))
+    )
+    assert (
+        f"an exposure of {bare} of 10 for the bare form,"
+        f" {tap} with _tap.conf_, {paths} with _paths.conf_, {both} with both" in page
+    )
+
+
 @pytest.mark.parametrize(
     ("path", "families"), [(UNIT, "AF_UNIX AF_NETLINK"), (AGENT, "AF_UNIX AF_INET6")]
 )
@@ -135,11 +148,16 @@ def test_who_reads_the_network_runs_no_hooks() -> None:
 def test_a_drop_in_gives_one_capability_and_it_counts(drop_in: str, capability: str) -> None:
     service = settings(UDEV / f"{drop_in}.conf")
     assert service["CapabilityBoundingSet"] == service["AmbientCapabilities"] == capability
-    assert service["PrivateUsers"] == "no"
     assert set(service) <= {
-        *("CapabilityBoundingSet", "AmbientCapabilities", "PrivateUsers"),
-        "RestrictAddressFamilies",
+        *("CapabilityBoundingSet", "AmbientCapabilities", "RestrictAddressFamilies"),
     }
+
+
+def test_whose_claim_it_is_can_be_told() -> None:
+    """In a user namespace of its own the daemon would take nearly all users for one."""
+    assert "uid" in Claim.__struct_fields__
+    for path in (UNIT, *(UDEV / f"{form}.conf" for form in ("tap", "paths"))):
+        assert settings(path).get("PrivateUsers", "no") == "no"
 
 
 @pytest.mark.parametrize("unit", [MONITOR, ADDRESS], ids=lambda path: path.stem)
