@@ -1,8 +1,12 @@
-"""Prints what one look at an interface's stations costs, from the socket to the table.
+"""Prints what one look at an interface's stations costs, from one socket to the other.
+
+What comes from the kernel is drained, decoded and told to the table; what changes by it goes
+through the feed, as lines, to one subscriber of live.sock.
 
 Run as ``python tools/bench/poll.py`` for dumps put together from a station that Linux 6.1 sent,
 or as ``python tools/bench/poll.py --live SECONDS`` to look at the interfaces of this machine
-with real sockets, at the daemon's own pace. Figures are CPU time of this process.
+with real sockets, at the daemon's own pace. Figures are CPU time of this process; with ``--live``
+that is also the subscriber's own for taking its lines.
 """
 
 from __future__ import annotations
@@ -15,13 +19,17 @@ import struct
 import sys
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from meshwatch import kernel  # noqa: E402 - needs the path above
+from meshwatch import kernel, protocol  # noqa: E402 - needs the path above
+from meshwatch.feed import Feed, Snapshot  # noqa: E402
+from meshwatch.model import Change  # noqa: E402
 from meshwatch.nl80211 import Nl80211  # noqa: E402
 from meshwatch.observations import Observation, StationSeen, StationsSwept  # noqa: E402
 from meshwatch.records import Drain, decode  # noqa: E402
@@ -107,21 +115,62 @@ class Pipe:
         return time.process_time_ns() - start
 
 
-def measure(peers: int) -> tuple[int, float, float, float, float]:
-    """Bytes of a dump; median µs of draining and decoding it, of the whole turn, of the table."""
+class Subscriber:
+    """One subscriber of live.sock, less the loop that wakes it: readings and news, as lines."""
+
+    def __init__(self, table: Table) -> None:
+        self._feed = Feed(table.snapshot)
+        self._feed.open()
+        self._subscription = self._feed.subscribe(readings=True, wake=lambda: None)
+        self._sender, self._receiver = socket.socketpair()
+        self._receiver.setblocking(False)
+        self.told = 0
+
+    def tell(self, changes: list[Change]) -> None:
+        """Hand on what changed, in one write; a snapshot at first."""
+        self._feed.publish(changes)
+        lines: list[protocol.Line] = []
+        while (taken := self._subscription.take()) is not None:
+            if isinstance(taken, Snapshot):
+                lines += protocol.snapshot(taken.rows, 0)
+            else:
+                lines.append(protocol.change(taken, 0))
+        numbered = [line.numbered(seq) for seq, line in enumerate(lines, self.told + 1)]
+        self.told += len(numbered)
+        self._sender.send(b"".join(numbered))
+
+    def read(self) -> None:
+        """What the other end does."""
+        with suppress(BlockingIOError):
+            while self._receiver.recv(1 << 20):
+                pass
+
+
+class Look(NamedTuple):
+    """What one look costs, in ns of CPU time."""
+
+    drain: int
+    decode: int
+    turn: int  # of the conversation, which decodes too
+    table: int
+    tell: int
+
+
+def measure(peers: int) -> tuple[int, Look]:
+    """Bytes of a dump, and the median of each cost."""
     pipe = Pipe()
-    draining = []
     turns, table = Turns(Nl80211()), Table()
     for observation in known(turns):
         table.observe(observation, 0)
+    subscriber = Subscriber(table)
     next_stations(turns)
-    decoding, talking, drawing = [], [], []
+    looks = []
     size = 0
     for round_ in range(1, ROUNDS):
         seq = k.head(turns.asked[0])[2]
         dump = datagrams(stations(peers, round_), seq)
         size = sum(map(len, dump))
-        draining.append(pipe.cost_ns(dump))
+        drained_ns = pipe.cost_ns(dump)
         start = time.process_time_ns()
         for datagram in dump:
             decode(datagram, k.FAMILY)
@@ -129,29 +178,30 @@ def measure(peers: int) -> tuple[int, float, float, float, float]:
         seen = turns.at(turns.now_ms, *dump)
         talked = time.process_time_ns()
         now = round(turns.now_ms * 1e6)
-        for observation in seen:
-            table.observe(observation, now)
-        table.tick(now)
+        changes = [change for each in seen for change in table.observe(each, now)]
+        changes += table.tick(now)
         drawn = time.process_time_ns()
-        decoding.append(decoded - start)
-        talking.append(talked - decoded)
-        drawing.append(drawn - talked)
+        subscriber.tell(changes)
+        told = time.process_time_ns()
+        subscriber.read()
+        looks.append(Look(drained_ns, decoded - start, talked - decoded, drawn - talked,
+                          told - drawn))  # fmt: skip
         next_stations(turns)
-    drained, decoded_us, talked_us, drawn_us = (
-        sorted(times)[len(times) // 2] / 1000 for times in (draining, decoding, talking, drawing)
-    )
-    return size, drained, decoded_us, talked_us, drawn_us
+    assert subscriber.told >= peers * ROUNDS / 2, "hardly a look had readings to tell"
+    return size, Look(*(sorted(costs)[len(costs) // 2] for costs in zip(*looks, strict=True)))
 
 
 def synthesised() -> None:
     """Print the table."""
-    print("peers     bytes  drain µs  + decode µs  + conversation µs  + table µs  = total ms")
+    print("peers     bytes  drain µs  + decode µs  + conversation µs  + table µs"
+          "  + feed and lines µs  = total ms")  # fmt: skip
     for peers in PEERS:
-        size, draining, decoding, talking, drawing = measure(peers)
-        total = (draining + talking + drawing) / 1000
+        size, look = measure(peers)
+        drain, decoding, turn, table, tell = (cost / 1000 for cost in look)
+        total = (drain + turn + table + tell) / 1000
         print(
-            f"{peers:>5} {size:>9} {draining:>9.0f} {decoding:>12.0f} {talking - decoding:>18.0f} "
-            f"{drawing:>11.0f} {total:>11.2f}"
+            f"{peers:>5} {size:>9} {drain:>9.0f} {decoding:>12.0f} {turn - decoding:>18.0f} "
+            f"{table:>11.0f} {tell:>20.0f} {total:>11.2f}"
         )
 
 
@@ -159,6 +209,7 @@ def live(seconds: float) -> None:
     """Print what looks at real interfaces cost."""
     events, requests = asyncio.run(kernel.open_nl80211())
     talk, table = Nl80211(), Table()
+    subscriber = Subscriber(table)
     talk.begin(time.monotonic_ns())
     poll = select.poll()
     for channel in (events, requests):
@@ -176,11 +227,14 @@ def live(seconds: float) -> None:
         for request in talk.outgoing():
             requests.send(request)
             talk.sent(request, now)
+        changes = []
         for observation in seen:
-            table.observe(observation, now)
+            changes += table.observe(observation, now)
             looks += isinstance(observation, StationsSwept)
             described += isinstance(observation, StationSeen)
-        table.tick(now)
+        changes += table.tick(now)
+        subscriber.tell(changes)
+        subscriber.read()
         due = talk.deadline()
         poll.poll(1000 if due is None else max(0, (due - time.monotonic_ns()) / 1e6))
     after = getrusage(RUSAGE_SELF)
