@@ -28,7 +28,7 @@ MACHINE_IDS = (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id"))
 
 
 class Answers:
-    """Replies to method calls. ``fresh`` gives a subject with its readings as of now."""
+    """Replies to method calls. ``fresh`` gives a subject with its readings as last published."""
 
     def __init__(
         self, contract: Contract, mirror: Mirror, fresh: Callable[[Subject], Subject]

@@ -32,7 +32,9 @@ log = logging.getLogger(__name__)
 CONNECT_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 1.0
 FIRST_PAUSE_S = 0.25
-LONGEST_PAUSE_S = 30.0
+# Between two attempts at most: a bus that had us comes back, and asking in vain costs microseconds;
+# where none ever did, we do not wake up every second for it.
+RETURN_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
 
 # Objects told before other tasks get their turn, and before it is sent: 3 ms, and 1 ms; on a slow
 # machine twenty times as much.
@@ -45,9 +47,9 @@ TAKEN = f"another process owns the name {NAME}"
 class Bus:
     """The table, seen through D-Bus.
 
-    ``lookup`` gives a row as it is now, with its latest readings, or None. ``address`` is
-    "system", "session" or a D-Bus address. ``on_state`` is called at each transition, with what
-    is wrong or with None. Nothing here ever raises into the daemon or makes it wait.
+    ``lookup`` gives a row as last published, with its readings, or None. ``address`` is "system",
+    "session" or a D-Bus address. ``on_state`` is called at each transition, with what is wrong or
+    with None. Nothing here ever raises into the daemon or makes it wait.
     """
 
     def __init__(
@@ -75,7 +77,7 @@ class Bus:
 
     async def run(self) -> None:
         """Serve, and connect again whenever the bus is lost, until ``close``."""
-        pause_s = FIRST_PAUSE_S
+        pause_s, longest_s = FIRST_PAUSE_S, LONGEST_PAUSE_S
         while not self._closing.is_set():
             self._serving = asyncio.create_task(self._serve())
             try:
@@ -91,10 +93,10 @@ class Bus:
                 self._failed(f"no bus: {str(error) or type(error).__name__}")
             if self._owner:
                 self._owner = False
-                pause_s = FIRST_PAUSE_S
+                pause_s, longest_s = FIRST_PAUSE_S, RETURN_PAUSE_S
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._closing.wait(), pause_s)
-            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+            pause_s = min(pause_s * 2, longest_s)
 
     async def close(self) -> None:
         """Give the name back, with everything said before delivered, and end ``run``."""

@@ -45,6 +45,11 @@ CROWD = [neighbor(number) for number in range(1000)]
 BOUND_BYTES = 4 << 20
 
 
+# An absence after which the next attempt would be 3 s away if pauses grew for ever, and within what
+# a bus that is back must be served.
+AWAY_S, RETURN_S = 4.5, 2.0
+
+
 def changes(crowd: list[Neighbor], turn: int) -> list[Neighbor]:
     """A crowd in which every neighbor's presence changed."""
     presence = Presence.QUIET if turn % 2 else Presence.PRESENT
@@ -230,6 +235,44 @@ def test_a_restarted_bus_is_found_again(daemon: MessageDaemon) -> None:
                 }
                 world.drop(ONE.key, Reason.DELETED)
                 await client.until(lambda: len(client.objects) == 2)
+
+    asyncio.run(scenario())
+
+
+def test_a_bus_that_was_away_for_long_is_found_soon(daemon: MessageDaemon) -> None:
+    async def scenario() -> None:
+        world = World(MESH0, ONE)
+        async with published(world, daemon.address) as states:
+            await states.working()
+            daemon.kill()
+            await states.until(lambda failure: failure is not None)
+            await asyncio.sleep(AWAY_S)
+            world.put(neighbor(2))
+            daemon.start()
+            async with asyncio.timeout(RETURN_S):
+                await states.working()
+            async with client_of(daemon.address) as client:
+                assert (await client.look()).keys() == {
+                    where(row) for row in (MESH0, ONE, neighbor(2))
+                }
+
+    asyncio.run(scenario())
+
+
+def test_a_bus_that_never_had_us_is_asked_less_and_less(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        path = tmp_path / "bus"
+        asked: asyncio.Queue[float] = asyncio.Queue()
+
+        async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            asked.put_nowait(time.monotonic())
+            writer.close()
+
+        server = await asyncio.start_unix_server(hang_up, path)
+        async with published(World(MESH0), f"unix:path={path}"):
+            *_, fourth, fifth = [await within(asked.get()) for _ in range(5)]
+        assert fifth - fourth > 1.5  # after 0.25, 0.5 and 1 s
+        server.close()
 
     asyncio.run(scenario())
 
