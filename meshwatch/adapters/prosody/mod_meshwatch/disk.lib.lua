@@ -43,14 +43,16 @@ function disk.names(path)
     return names
 end
 
+-- The whole file; or nil, why not, and the error number, by which "no such file" (2) can be told.
 function disk.read(path)
-    local file, err = io.open(path)
+    local file, err, number = io.open(path)
     if not file then
-        return nil, err
+        return nil, err, number
     end
-    local text = file:read("*a")
+    local text
+    text, err, number = file:read("*a")
     file:close()
-    return text
+    return text, err, number
 end
 
 local function write_plain(path, text)
