@@ -1,8 +1,8 @@
 """Prints what meshwatchd costs in memory and time to start, and in memory after many changes.
 
-The first rows are a daemon on this machine's own kernel, with a private bus. The last is one that
+The first rows are a daemon on this machine's own kernel, with a private bus. The last are one that
 plays the recording of ten neighbors again and again, through the same conversations, until at
-least 10 000 changes were published to a subscriber and the bus.
+least 10 000 changes were published to a subscriber and the bus; that fewer were is an error.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ def measure_start(directory: Path) -> None:
             row(f"{turn} start, to the first snapshot", rss, private, f"{took * 1000:.0f} ms")
 
 
-def measure_changes(directory: Path) -> None:
-    """What is resident after many changes."""
+def measure_changes(directory: Path) -> int:
+    """What is resident after many changes of a replay; how many the subscriber was told."""
     long = directory / "long.pcapng"
     recording = open_recording(TEN)
     packets = list(recording)
@@ -109,7 +109,9 @@ def measure_changes(directory: Path) -> None:
             except TimeoutError:
                 pass  # it is at its end
         row("a replay, at its start", *before, "")
-        row(f"after {told} changes", *memory_mib(process.pid), f"{copies} times ten neighbors")
+        remark = f"{copies} times ten neighbors"
+        row(f"a replay, after {told} changes", *memory_mib(process.pid), remark)
+    return told
 
 
 def measure_imports() -> None:
@@ -125,7 +127,7 @@ def row(what: str, rss: float, private: float, remark: str) -> None:
     print(f"{what:<43}{rss:8.1f}{private:12.1f}   {remark}", flush=True)
 
 
-def main() -> None:
+def main() -> int:
     directory = Path(tempfile.mkdtemp(prefix="meshwatch-bench-"))
     print(f"{'':<43}{'RSS MiB':>8}{'private MiB':>12}")
     bus = ["dbus-daemon", "--session", "--nofork", f"--address=unix:path={directory}/bus"]
@@ -133,10 +135,14 @@ def main() -> None:
         with running(bus):
             measure_imports()
             measure_start(directory)
-            measure_changes(directory)
+            told = measure_changes(directory)
     finally:
         shutil.rmtree(directory)
+    if told < CHANGES:
+        print(f"only {told} changes were published, not {CHANGES}", file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
