@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
+from meshwatch.model import Presence, Proximity, Reason
 from tests.prosody.conftest import Room
 from tools.lab.laptop import Laptop, meet, part
 from tools.lab.replaying import PART, PART_OURS, PART_THEIRS, Replaying
@@ -36,6 +39,33 @@ def test_who_was_met_before_needs_no_name_to_come_and_go(room: Room) -> None:
     ronaldo.person.say(ana.jid, "now I know your name")
     ana.person.reads("now I know your name")
     assert ronaldo.control("shell", "s2s", "show") == stream
+
+
+def test_who_is_quiet_is_still_there_near_or_beyond_radio_range(room: Room) -> None:
+    ronaldo, ana = room.friends()
+    stream = ronaldo.control("shell", "s2s", "show")
+    near = ronaldo.row(ana)
+    beyond = replace(near, proximity=Proximity.MESH, reason=Reason.PATH)
+    for row in (near, beyond):
+        for presence in (Presence.PRESENT, Presence.QUIET):
+            ronaldo.told.say(replace(row, presence=presence))
+            ronaldo.person.say(ana.jid, f"{row.proximity} and {presence}")
+            ana.person.reads(f"{row.proximity} and {presence}", seconds=5)
+    assert ronaldo.control("shell", "s2s", "show") == stream
+    assert "unavailable" not in [e.get("type") for e in after_ready(ronaldo)]
+
+
+def test_a_path_that_was_not_used_for_a_while_may_be_tried(room: Room) -> None:
+    ronaldo, ana = room.friends()
+    part(ronaldo, ana)
+    ronaldo.person.say(ana.jid, "over a path that nobody used of late")
+    ronaldo.holds(1)
+    ana.station.enter()
+    beyond = replace(ronaldo.row(ana), proximity=Proximity.MESH, presence=Presence.QUIET)
+    ronaldo.told.say(beyond)
+    ana.person.reads("over a path that nobody used of late")
+    ronaldo.told.say(replace(beyond, presence=Presence.HEARD))
+    ronaldo.person.sees(ana.jid, "unavailable", seconds=5)
 
 
 def test_a_new_daemon_that_tells_the_same_changes_nothing(room: Room) -> None:

@@ -36,8 +36,9 @@ local function items(value)
     return type(value) == "table" and value or {}
 end
 
+-- Near or over other stations: a path that was not used for a while is looked for anew by sending.
 local function reachable(row)
-    return row.presence == "present" or row.presence == "quiet" and row.proximity == "direct"
+    return row.presence == "present" or row.presence == "quiet"
 end
 
 local function is_address(text)
