@@ -22,7 +22,7 @@ from meshwatch.pcap import MalformedCapture
 from meshwatch.recording import open_recording
 
 ROOT = Path(__file__).resolve().parent.parent
-DEMO = ROOT / "meshwatch/data/demo.pcapng"
+DEMO = ROOT / "tools/demo.pcapng"
 RADIOS = Path("/sys/class/ieee80211")
 SYSTEM_BUS = Path("/run/dbus/system_bus_socket")
 BUS_POLICIES = (

@@ -17,7 +17,7 @@ from tools.record.scenes import SCENES
 from tools.record.stage import Stage
 from tools.vm.machine import REPOSITORY, JobTimeout, Machine, MachineError
 
-DEMO = REPOSITORY / "meshwatch" / "data"
+DEMO = REPOSITORY / "tools"  # where tools/run.py plays it
 KERNELS = ("6.1", "6.12")
 FEW = 12
 MEMORY_MIB, CROWD_MEMORY_MIB = 2048, 3072
