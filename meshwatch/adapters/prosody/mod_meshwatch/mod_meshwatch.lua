@@ -38,6 +38,8 @@ local hold_s = module:get_option_number("meshwatch_hold_days", 7) * DAY_S
 local hold_messages = module:get_option_number("meshwatch_hold_messages", 1000)
 local hold_bytes = module:get_option_number("meshwatch_hold_bytes", 16 * 1024 * 1024)
 local pin_first_use = module:get_option_boolean("meshwatch_pin_first_use", true)
+local pin_only_direct = module:get_option_boolean("meshwatch_pin_only_direct", true)
+local pin_only_sae = module:get_option_boolean("meshwatch_pin_only_sae", false)
 local roster_group = module:get_option_string("meshwatch_roster_group")
 
 -- ---- what is said to neighbors ---------------------------------------------------------------
@@ -255,7 +257,8 @@ end
 part "disk".make_directory(directory)
 outbox.open(directory .. "/outbox", { messages = hold_messages, bytes = hold_bytes })
 taken.open(directory .. "/taken")
-pins.open(directory .. "/pins.json", pin_first_use)
+local first_use = { allowed = pin_first_use, direct = pin_only_direct, sae = pin_only_sae }
+pins.open(directory .. "/pins.json", first_use)
 courier.start(hold_s, links.open)
 part "rows".start(domains, servers, pins.at)
 neighbors.start({

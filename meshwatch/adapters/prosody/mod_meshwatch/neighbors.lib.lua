@@ -39,6 +39,7 @@ local function stay(domain, old, new)
     local moved = table.concat(old.addresses, " ") ~= table.concat(new.addresses, " ")
         or old.domains[domain].port ~= new.domains[domain].port
     new.refused[domain] = not moved and old.refused[domain] or nil
+    new.shown[domain] = not moved and old.shown[domain] or nil
     on.stayed(domain, old, new, moved)
 end
 
@@ -100,6 +101,17 @@ end
 -- Those in range that say they serve this domain.
 function neighbors.at(domain)
     return by_domain[domain] or {}
+end
+
+-- The next attempt to connect begins with the others.
+function neighbors.put_last(domain, neighbor)
+    local here = neighbors.at(domain)
+    for index, other in ipairs(here) do
+        if other == neighbor then
+            table.insert(here, table.remove(here, index))
+            return
+        end
+    end
 end
 
 -- Whether it is worth connecting: somebody is there who was not found to be an impostor.

@@ -134,7 +134,11 @@ function rows.usable(row)
         addresses = addresses,
         domains = domains,
         people = people_of(row, domains),
+        direct = row.proximity == "direct",
+        sae = row.security == "sae" and row.mfp == true, -- the link, not only what a beacon says
         disputed = row.disputed == true,
+        clash = row.clash ~= nil,
+        shown = {}, -- domain -> SHA-256 of the certificate it showed while none was pinned
         refused = {}, -- domains whose key it could not show
     }
 end
