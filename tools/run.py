@@ -1,7 +1,8 @@
 """Shows the neighbor table live: this machine's, or that of a recording where it has no mesh.
 
 A meshwatchd of its own runs for as long as one looks, in a private directory. RUN_SECONDS in the
-environment ends it after so many seconds; without a terminal a replay ends with its recording.
+environment ends it after so many seconds of showing; without a terminal a replay ends with its
+recording.
 """
 
 from __future__ import annotations
@@ -139,13 +140,14 @@ def show(directory: Path, bus: str) -> int:
     live = has_mesh()
     options = () if live else ("--replay", str(DEMO))
     lasts_s = float("inf") if live else length_s(DEMO) + REST_S
-    end_s = time.monotonic() + float(os.environ.get("RUN_SECONDS") or "inf")
+    end_s = float("inf")
     viewer = None
     with ExitStack() as stack:
         while True:
             with daemon(directory, bus, *options) as serving:
                 if viewer is None:
                     introduce(directory, bus, live)
+                    end_s = time.monotonic() + float(os.environ.get("RUN_SECONDS") or "inf")
                     command = [sys.executable, "-m", "meshwatch.cli", "--runtime-directory"]
                     viewer = stack.enter_context(
                         ended(subprocess.Popen([*command, str(directory), "watch"], cwd=ROOT))
@@ -159,7 +161,8 @@ def show(directory: Path, bus: str) -> int:
                     return viewer.returncode
                 if time.monotonic() >= end_s or not sys.stdout.isatty():
                     viewer.send_signal(signal.SIGINT)
-                    return viewer.wait(10)
+                    status = viewer.wait(10)
+                    return 0 if status == -signal.SIGINT else status  # it had hardly begun
 
 
 def main() -> int:
