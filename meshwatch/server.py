@@ -84,8 +84,7 @@ class _Audience:
         self.refused = 0
         self.empty = asyncio.Event()
         self._turns: dict[_Subscriber, None] = {}  # in the order of their waking, each once
-        descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self._most = min(MOST_SUBSCRIBERS, descriptors - SPARE_DESCRIPTORS)
+        self._most = max(1, min(MOST_SUBSCRIBERS, _descriptors() - SPARE_DESCRIPTORS))
 
     def admit(self, subscriber: _Subscriber) -> bool:
         """Take in one more, unless it is one too many."""
@@ -272,6 +271,18 @@ class Server:
             _unlink(path, inode)
         self._servers.clear()
         self._files.clear()
+
+
+def _descriptors() -> int:
+    """How many there may be at once, after asking for as many as we can use."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(hard, MOST_SUBSCRIBERS + SPARE_DESCRIPTORS)
+    if soft < wanted:
+        # The usual 1024 are for programs that call select(2).
+        with contextlib.suppress(OSError, ValueError):  # a sandbox may forbid it
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            return wanted
+    return soft
 
 
 def _bind(path: Path, mode: int) -> tuple[socket.socket, int]:

@@ -16,7 +16,7 @@ import pytest
 from meshwatch import model, protocol
 from meshwatch.client import Mirror
 from meshwatch.protocol.rows import MAX_GATES
-from meshwatch.server import Server
+from meshwatch.server import MOST_SUBSCRIBERS, Server
 
 PAGE = Path(__file__).parents[2] / "man" / "meshwatch-protocol.7.scd"
 TEXT = PAGE.read_text()
@@ -154,6 +154,7 @@ def test_numbers_in_the_page() -> None:
     assert re.findall(r"at most (\d+)\.\n", ABOUT_OBJECTS["interface"]) == [str(MAX_GATES)]
     mode = inspect.signature(Server).parameters["mode"].default
     assert f"(mode {mode:04o})" in TEXT
+    assert f"At most {MOST_SUBSCRIBERS} connections" in TEXT
 
 
 @pytest.mark.skipif(shutil.which("scdoc") is None, reason="scdoc is not installed")

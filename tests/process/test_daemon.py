@@ -7,12 +7,12 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
-from meshwatch.client import Mirror, Resynchronised, connect
+from meshwatch.client import DaemonAbsent, Mirror, Resynchronised, connect, look
 from meshwatch.model import Presence
 from meshwatch.protocol import Source
 from meshwatch.recording import open_recording
@@ -30,10 +30,15 @@ def command(directory: Path, *options: str, bus: str = "none") -> list[str]:
 
 
 @contextmanager
-def daemon(directory: Path, *options: str, bus: str = "none") -> Iterator[subprocess.Popen[str]]:
-    """A running meshwatchd, ended with SIGTERM if the block did not."""
+def daemon(
+    directory: Path, *options: str, bus: str = "none", under: tuple[str, ...] = ()
+) -> Iterator[subprocess.Popen[str]]:
+    """A running meshwatchd, ended with SIGTERM if the block did not; ``under`` a command."""
     process = subprocess.Popen(
-        command(directory, *options, bus=bus), cwd=ROOT, stderr=subprocess.PIPE, text=True
+        [*under, *command(directory, *options, bus=bus)],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     try:
         yield process
@@ -161,6 +166,23 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
     status, complaint = refused(directory=tmp_path / "absent")
     assert status == 1
     assert "news.sock" in complaint
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "subscribers"), [(64, 4096, 200), (40, 80, 16), (40, 40, 1)]
+)
+def test_descriptors_are_asked_for_and_one_subscriber_always_fits(
+    tmp_path: Path, soft: int, hard: int, subscribers: int
+) -> None:
+    limits = ("prlimit", f"--nofile={soft}:{hard}")
+    with daemon(tmp_path, under=limits), ExitStack() as stack:
+        for _ in range(subscribers):
+            following = stack.enter_context(connect(str(tmp_path), timeout=PATIENCE_S))
+            next(following)
+            assert following.mirror.synchronised
+        if subscribers < 200:
+            with pytest.raises(DaemonAbsent, match="closed the connection"):
+                look(str(tmp_path))
 
 
 def test_without_a_bus_the_sockets_go_on_and_say_so(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import json
 import resource
 import socket
 import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 
 from meshwatch import protocol
 from meshwatch.client import Mirror, follow
+from meshwatch.server import MOST_SUBSCRIBERS
 from tests.socket.world import World, equal, serving, synchronised, until
 
 
@@ -46,6 +48,15 @@ def blocking(directory: Path, name: str = "news.sock") -> socket.socket:
     stream.connect(str(directory / name))
     stream.setblocking(False)
     return stream
+
+
+@pytest.fixture
+def descriptors() -> Iterator[None]:
+    """As many as both ends of a thousand connections take."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_news_and_live(tmp_path: Path) -> None:
@@ -122,15 +133,15 @@ def test_a_thousand_come_at_once(tmp_path: Path, live: bool) -> None:
     asyncio.run(main())
 
 
-def test_two_hundred_and_fifty_follow(tmp_path: Path) -> None:
+def test_a_thousand_follow(tmp_path: Path, descriptors: None) -> None:
     async def main() -> None:
         async with serving(tmp_path) as world:
-            daemons = [follow(tmp_path, live=number % 2 == 0) for number in range(250)]
+            daemons = [follow(tmp_path, live=number % 2 == 0) for number in range(1000)]
             await asyncio.gather(*map(synchronised, daemons))
             world.come(range(30))
             world.go(range(0, 30, 3))
             await equal(world, *daemons)
-            assert world.server.subscribers == 250
+            assert world.server.subscribers == 1000
             for daemon in daemons:
                 daemon.close()
             await until(lambda: world.server.subscribers == 0)
@@ -263,28 +274,18 @@ def test_a_slow_reader_gets_a_snapshot_instead_of_what_it_missed(tmp_path: Path)
     asyncio.run(main())
 
 
-def test_one_too_many_is_hung_up_on(tmp_path: Path) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-
+def test_one_too_many_is_hung_up_on(tmp_path: Path, descriptors: None) -> None:
     async def main() -> None:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (64 + 3, hard))
-        try:
-            world = World(tmp_path)
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        async with asyncio.timeout(30):
-            await world.server.start()
-            admitted = [await plain(tmp_path) for _ in range(3)]
-            for reader in admitted:
-                assert (await reader.line())["class"] == "version"
+        async with serving(tmp_path) as world:
+            admitted = [blocking(tmp_path) for _ in range(MOST_SUBSCRIBERS)]
+            await until(lambda: world.server.subscribers == MOST_SUBSCRIBERS)
             assert await (await plain(tmp_path)).reader.read() == b""
-            assert (world.server.subscribers, world.server.refused) == (3, 1)
+            assert (world.server.subscribers, world.server.refused) == (MOST_SUBSCRIBERS, 1)
+            for stream in admitted[1:]:
+                stream.close()
             world.come([1])
-            for reader in admitted:
-                assert (await reader.line())["class"] == "snapshot"
-            await world.server.close()
-            for reader in admitted:
-                assert await reader.reader.read() == b""
+            await awake(world, admitted[0])
+            await until(lambda: world.server.subscribers == 0)
 
     asyncio.run(main())
 
