@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -21,38 +22,43 @@ def relay(runtime_directory: str, *, readings: bool) -> NoReturn:
     Raises DaemonAbsent if there is no daemon at first, ProtocolError if it speaks another one.
     """
     path = Path(runtime_directory) / ("live.sock" if readings else "news.sock")
-    greeted = False
+    connected = waiting = False
     pause_s = _FIRST_PAUSE_S
     while True:
+        why = ""
         try:
             with socket.socket(socket.AF_UNIX) as stream:
                 stream.connect(str(path))
-                why = ""
-                if greeted:
-                    print("meshwatch: meshwatchd is back", file=sys.stderr)
-                greeted = True
-                pause_s = _FIRST_PAUSE_S
-                _pass_on(stream)
+                connected = True
+                for lines in _received(stream):
+                    # Only now: one that has too many subscribers connects, too, and hangs up.
+                    if waiting:
+                        print("meshwatch: meshwatchd is back", file=sys.stderr)
+                    waiting = False
+                    pause_s = _FIRST_PAUSE_S
+                    sys.stdout.buffer.writelines(lines)
+                    sys.stdout.buffer.flush()
         except OSError as error:
             if isinstance(error, BrokenPipeError):
                 raise
             why = error.strerror or str(error)
-            if not greeted:
+            if not connected:
                 raise DaemonAbsent(f"no meshwatchd at {path}: {why}") from None
-        if pause_s == _FIRST_PAUSE_S:
+        if not waiting:
             print(f"meshwatch: lost meshwatchd {why}".rstrip() + ", waiting", file=sys.stderr)
+        waiting = True
         time.sleep(pause_s)
         pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
 
-def _pass_on(stream: socket.socket) -> None:
+def _received(stream: socket.socket) -> Iterator[list[bytes]]:
     """Whole lines only: the beginning of one that a dying daemon leaves is of no use."""
-    lines = Lines()
-    first = True
+    cutter = Lines()
+    greeted = False
     while data := stream.recv(_CHUNK):
-        for line in lines.feed(data):
-            if first and not isinstance(decode(line), Version):
+        lines = cutter.feed(data)
+        if lines:
+            if not greeted and not isinstance(decode(lines[0]), Version):
                 return
-            first = False
-            sys.stdout.buffer.write(line + b"\n")
-        sys.stdout.buffer.flush()
+            greeted = True
+            yield [line + b"\n" for line in lines]

@@ -19,6 +19,10 @@ from tests.process.served_table import DEADLINE_S, ServedTable
 
 ANNA, BEN = "02:00:00:00:00:01", "02:00:00:00:00:02"
 MESHWATCH = (sys.executable, "-m", "meshwatch.cli")
+VERSION = (
+    b'{"class":"version","seq":1,"protocol":{"major":1,"minor":0},"release":"0.1.0","boot":"b",'
+    b'"started_unix_ms":1}\n'
+)
 
 
 @pytest.fixture
@@ -272,6 +276,32 @@ def test_watch_json_goes_on_with_the_next_daemon(tmp_path: Path) -> None:
             assert json.loads(watch.await_line("{"))["class"] == "version"
             watch.await_line("meshwatchd is back", errors=True)
             assert watch.interrupt() == 0
+
+
+def test_watch_json_is_patient_with_a_daemon_that_only_hangs_up(tmp_path: Path) -> None:
+    """As one does that has as many subscribers as it takes."""
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "news.sock"))
+        server.listen()
+        server.settimeout(DEADLINE_S)
+        with Watch(tmp_path, "watch", "--json") as watch:
+            for _ in range(5):
+                server.accept()[0].close()
+            hung_up_s = time.monotonic()
+            connection, _ = server.accept()
+            assert time.monotonic() - hung_up_s > 1.2  # after 0.1, 0.2, 0.4 and 0.8 s
+            connection.sendall(VERSION)
+            assert json.loads(watch.await_line("{"))["class"] == "version"
+            connection.close()
+            server.settimeout(2.5)  # not 3.2 s: it was there
+            server.accept()[0].close()
+            watch.process.kill()
+            assert watch.process.stderr is not None
+            assert watch.process.stderr.read().splitlines()[:3] == [
+                "meshwatch: lost meshwatchd, waiting",
+                "meshwatch: meshwatchd is back",
+                "meshwatch: lost meshwatchd, waiting",
+            ]
 
 
 def test_a_reader_that_goes_away_ends_watch_quietly(served: ServedTable) -> None:
