@@ -48,14 +48,17 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Leave the counts where tools/tiers asked for them, so that it can add up its tiers."""
+    """Leave the counts where tools/tiers asked for them, so that it can add up its tiers.
+
+    And why something was skipped, which is easily overlooked far above the sums.
+    """
     tally = os.environ.get("MESHWATCH_TALLY")
     if tally:
         stats = terminalreporter.stats
         failed = len(stats.get("failed", ())) + len(stats.get("error", ()))
-        counts = {
+        told = {
             "passed": len(stats.get("passed", ())),
             "failed": failed,
-            "skipped": len(stats.get("skipped", ())),
+            "skipped": [f"{r.nodeid}: {_reason(r.longrepr)}" for r in stats.get("skipped", ())],
         }
-        Path(tally).write_text(json.dumps(counts))
+        Path(tally).write_text(json.dumps(told))
