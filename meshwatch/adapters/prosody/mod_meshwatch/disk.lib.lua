@@ -15,18 +15,31 @@ local disk = { durable = has_luv }
 disk.encode = datamanager.path_encode
 disk.decode = datamanager.path_decode
 
-function disk.make_directory(path)
-    local made = ""
-    for part in path:gmatch("[^/]*") do
-        made = made .. part .. "/"
-        if part ~= "" and lfs.attributes(made, "mode") ~= "directory" then
-            local ok, err = lfs.mkdir(made)
-            if not ok then
-                return nil, err
-            end
-        end
+-- A new name, of a file or a directory, is on the disk only when the directory that has it is.
+local function sync_parent(path)
+    local handle = has_luv and luv.fs_open(path:match("^(.*)/") or ".", "r", 0)
+    if handle then
+        luv.fs_fsync(handle)
+        luv.fs_close(handle)
     end
-    return true
+end
+
+-- This directory and those above it. True, or nil and why not.
+function disk.make_directory(path)
+    if lfs.attributes(path, "mode") == "directory" then
+        return true
+    end
+    local parent, ok, err = path:match("^(.+)/"), true, nil
+    if parent then
+        ok, err = disk.make_directory(parent)
+    end
+    if ok then
+        ok, err = lfs.mkdir(path)
+    end
+    if ok then
+        sync_parent(path)
+    end
+    return ok, err
 end
 
 -- The names in a directory; none if there is no such directory.
@@ -80,15 +93,6 @@ local function write_synced(path, text)
     return synced, err or "short write"
 end
 
--- The name of a new file is on the disk only when its directory is.
-local function sync_directory(path)
-    local handle = luv.fs_open(path:match("^(.*)/") or ".", "r", 0)
-    if handle then
-        luv.fs_fsync(handle)
-        luv.fs_close(handle)
-    end
-end
-
 -- The whole file or, after a crash, what was there before. True, or nil and why not.
 function disk.write(path, text)
     local new = path .. "~"
@@ -100,9 +104,7 @@ function disk.write(path, text)
         os.remove(new)
         return nil, err
     end
-    if has_luv then
-        sync_directory(path)
-    end
+    sync_parent(path)
     return true
 end
 
