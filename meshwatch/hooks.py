@@ -60,32 +60,40 @@ class _Neighbor:
         self.presence: Presence | None = None  # None: heard at most
         self.told: Presence | None = None
         self.left = False  # since they were told
+        self.partly = False  # some of them were not told: it was over
         self.interface = ""
         self.variables: dict[str, str] = {}
         self.told_variables: dict[str, str] = {}
 
     def event(self) -> str | None:
         """What they do not know yet, in one word."""
+        known = self.told is self.presence and not self.partly
         if self.presence is None:
-            return None if self.told is None else GONE
-        if self.presence is Presence.PRESENT and (self.told is not self.presence or self.left):
+            return None if known else GONE
+        if self.presence is Presence.PRESENT and (self.left or not known):
             return CAME
-        if self.told is not self.presence:
+        if not known:
             return QUIET
         # What became unknown, as after a restart of the daemon, is no news.
         told = self.told_variables
         news = {key for key, value in self.variables.items() if told.get(key) != value}
         return NAMED if news & _WHO else CHANGED if news - IN_PASSING else None
 
+    def stands(self, event: str) -> bool:
+        """The event is not over. Who is quiet came all the same: that is told next."""
+        if event == GONE:
+            return self.presence is None
+        return self.presence is not None and not self.left
+
     def tell(self) -> None:
         """They know all of it."""
         self.told = self.presence
-        self.left = False
+        self.left = self.partly = False
         self.told_variables |= self.variables
 
     def over(self) -> bool:
         """There is nothing to remember."""
-        return self.presence is None and self.told is None
+        return self.presence is None and self.event() is None
 
 
 class _Interface:
@@ -94,20 +102,28 @@ class _Interface:
     def __init__(self) -> None:
         self.uplink = False
         self.told = False
+        self.partly = False
         self.interface = ""
         self.variables: dict[str, str] = {}
 
     def event(self) -> str | None:
         """What they do not know yet, in one word."""
-        return None if self.uplink == self.told else UPLINK if self.uplink else NO_UPLINK
+        if self.uplink == self.told and not self.partly:
+            return None
+        return UPLINK if self.uplink else NO_UPLINK
+
+    def stands(self, event: str) -> bool:
+        """The event is not over."""
+        return self.uplink == (event == UPLINK)
 
     def tell(self) -> None:
         """They know all of it."""
         self.told = self.uplink
+        self.partly = False
 
     def over(self) -> bool:
         """There is nothing to remember."""
-        return not (self.uplink or self.told)
+        return not self.uplink and self.event() is None
 
 
 class Hooks:
@@ -115,7 +131,8 @@ class Hooks:
 
     What is there at the start is known: nothing is told of it. Of each neighbor the hooks learn
     one thing after the other, and what is true then, not what was true when it happened; what
-    came and went while others ran is not told at all.
+    came and went while others ran is not told at all. Nor is the rest of the hooks of a run told
+    what was over before their turn.
     """
 
     def __init__(self) -> None:
@@ -191,10 +208,18 @@ class Hooks:
             self._running.add(key)
         return runs
 
-    def ended(self, key: Key) -> None:
-        """All hooks of a run ended."""
+    def stands(self, run: Run) -> bool:
+        """What the run tells is not over yet; asked before each of its hooks."""
+        return self._subjects[run.key].stands(run.event)
+
+    def ended(self, key: Key, *, all_told: bool = True) -> None:
+        """The hooks of a run ended; if not all were told, because it was over, they know different
+        things, and are told what is so, even if it is that again."""
         self._running.discard(key)
-        if key not in self._news:
+        if not all_told:
+            self._subjects[key].partly = True
+            self._note(key)
+        elif key not in self._news:
             self._forget(key)
 
     def _note(self, key: Key) -> None:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from meshwatch import scripts
@@ -45,7 +46,7 @@ class Runner:
         self._time_limit_s = time_limit_s
         self._hooks = Hooks()
         self._begun = False
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[bool]] = set()
         self._refused: frozenset[scripts.Refused] = frozenset()
 
     def take(self, event: Event, mirror: Mirror) -> None:
@@ -67,6 +68,7 @@ class Runner:
 
     def close(self) -> None:
         """Run nothing more, and end what runs."""
+        self._begun = False
         for task in self._tasks:
             task.cancel()
 
@@ -81,20 +83,31 @@ class Runner:
         for run in self._hooks.due():
             task = asyncio.get_running_loop().create_task(self._run(run))
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(partial(self._ended, run))
 
-    async def _run(self, run: Run) -> None:
-        try:
-            for script in self._find():
-                how = await self._execute(script, run)
-                self.ends[how] += 1
-                if how != "well":
-                    name = f"{script} {run.interface} {run.event}"
-                    who = run.variables.get("MESHWATCH_ADDRESS", "")
-                    log.warning("hook %s (%s) ended %s", name, who, how)
-        finally:
-            self._hooks.ended(run.key)
+    def _ended(self, run: Run, task: asyncio.Task[bool]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is not None:
+            log.error("hooks %s %s failed", run.interface, run.event, exc_info=error)
+        # What failed so is not tried again, for it would fail for ever.
+        self._hooks.ended(run.key, all_told=error is not None or task.result())
         self._turn()
+
+    async def _run(self, run: Run) -> bool:
+        """Whether all were told; not if it was over meanwhile."""
+        for script in self._find():
+            if not self._hooks.stands(run):
+                return False
+            how = await self._execute(script, run)
+            self.ends[how] += 1
+            if how != "well":
+                name = f"{script} {run.interface} {run.event}"
+                who = run.variables.get("MESHWATCH_ADDRESS", "")
+                log.warning("hook %s (%s) ended %s", name, who, how)
+        return True
 
     def _find(self) -> tuple[Path, ...]:
         found = scripts.find(self._directories)
@@ -106,7 +119,10 @@ class Runner:
 
     async def _execute(self, script: Path, run: Run) -> str:
         """How it ended, in a word or some."""
-        output = _Output(script.name)
+        try:
+            output = _Output(script.name)
+        except OSError as error:
+            return _unbegun(error)
         try:
             try:
                 process = subprocess.Popen(  # noqa: ASYNC220 - it waits for exec, no longer
@@ -119,7 +135,7 @@ class Runner:
                     start_new_session=True,
                 )
             except OSError as error:
-                return f"before it began: {error.strerror or error}"
+                return _unbegun(error)
             finally:
                 output.begun()
             return await self._await(process)
@@ -129,7 +145,12 @@ class Runner:
     async def _await(self, process: subprocess.Popen[bytes]) -> str:
         ended = asyncio.Event()
         loop = asyncio.get_running_loop()
-        descriptor = os.pidfd_open(process.pid)
+        try:
+            descriptor = os.pidfd_open(process.pid)
+        except OSError as error:
+            _kill(process, signal.SIGKILL)  # nothing would tell when its time is over
+            process.poll()
+            return f"at once: it was killed, for it cannot be watched: {error.strerror}"
         loop.add_reader(descriptor, ended.set)
         late = False
         try:
@@ -206,6 +227,10 @@ class _Output:
 def _environment(variables: Mapping[str, str]) -> dict[str, str]:
     """Nothing of ours but the language."""
     return {"PATH": PATH, "LANG": os.environ.get("LANG", "C.UTF-8"), **variables}
+
+
+def _unbegun(error: OSError) -> str:
+    return f"before it began: {error.strerror or error}"
 
 
 def _kill(process: subprocess.Popen[bytes], number: signal.Signals) -> None:

@@ -1,84 +1,24 @@
-"""meshwatch agent runs real scripts, good ones and bad ones, for what a daemon tells."""
+"""meshwatch agent runs real scripts: for which event, when, and what they are told."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
-import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from meshwatch.model import Plink, Presence
 from meshwatch.observations import ClaimMade, StationSeen
-from tests.process.agents import Agent, Daemon, agent, daemon, play
+from tests.process.agents import agent, daemon, play
 from tests.process.air import IFINDEX, NEIGHBOR, Air
+from tests.process.hooking import HOOKS, OTHER, TELL, Place, hooking, until
 from tests.process.served_table import ServedTable, station
-
-HOOKS = ("--no-poke", "--no-names")
-OTHER = "02:00:00:00:00:02"
-# What each run was told, a line each; the file is written at once, and read when it is there.
-TELL = """#!/bin/sh
-echo "$1 $2 $MESHWATCH_ADDRESS" >>"$(dirname "$0")/../told"
-"""
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Scripts have no way to tell us but files; the scene has a deadline."""
-    while not condition():  # noqa: ASYNC110
-        await asyncio.sleep(0.01)
-
-
-def ended(pid: int) -> bool:
-    try:
-        return " Z " in Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return True
-
-
-class Place:
-    """Two directories of hooks, the first above the second, and what the hooks wrote."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.etc, self.lib = directory / "etc", directory / "lib"
-        self.etc.mkdir()
-        self.lib.mkdir()
-
-    def hook(self, name: str, text: str, *, lib: bool = False, mode: int = 0o755) -> Path:
-        path = (self.lib if lib else self.etc) / name
-        path.write_text(text)
-        path.chmod(mode)
-        return path
-
-    def lines(self, name: str = "told") -> list[str]:
-        path = self.directory / name
-        return path.read_text().splitlines() if path.exists() else []
-
-    async def told(self, count: int, name: str = "told") -> list[str]:
-        """So many lines, as soon as they are there."""
-        await until(lambda: len(self.lines(name)) >= count)
-        return self.lines(name)
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
-
-
-@asynccontextmanager
-async def hooking(place: Place, air: Air, *options: str) -> AsyncIterator[tuple[Daemon, Agent]]:
-    """A daemon without neighbors, and an agent that follows it."""
-    directories = f"{place.etc}:{place.lib}"
-    async with (
-        daemon(place.directory) as serving,
-        agent(place.directory, air, *HOOKS, "--hooks", directories, *options) as running,
-    ):
-        await running.says("following meshwatchd")
-        yield serving, running
 
 
 def test_a_neighbor_that_comes_falls_silent_returns_and_goes(place: Place) -> None:
@@ -168,57 +108,24 @@ def test_what_is_there_at_the_start_is_not_told_and_what_changed_meanwhile_is(
     play(scene)
 
 
-def test_a_hook_that_hangs_is_killed_with_all_it_started_and_others_go_on(place: Place) -> None:
+def test_hooks_that_follow_are_not_told_what_is_over(place: Place) -> None:
     async def scene(air: Air) -> None:
-        async with hooking(place, air, "--time-limit", "0.5") as (serving, running):
+        async with hooking(place, air) as (serving, _):
             serving.tell(Presence.PRESENT)
-            serving.tell(Presence.PRESENT, OTHER)
-            assert await place.told(1) == [f"mesh0 came {OTHER}"]
-            await running.says("10-hang mesh0 came", "ended late: it was killed after 0.5 s")
-            # What follows it in the directory is run all the same.
-            assert sorted(await place.told(2)) == [f"mesh0 came {a}" for a in (NEIGHBOR, OTHER)]
-            hanging = [int(line) for line in place.lines("hanging")]
-            assert len(hanging) == 2
-            await until(lambda: all(ended(pid) for pid in hanging))
-
-    place.hook(
-        "10-hang",
-        "#!/bin/sh\n"
-        f'[ "$MESHWATCH_ADDRESS" = {NEIGHBOR} ] || exit 0\n'
-        "trap '' TERM\n"
-        "sleep 1000 &\n"
-        f"echo $$ >>{place.directory}/hanging\n"
-        f"echo $! >>{place.directory}/hanging\n"
-        "while :; do wait; done\n",
-    )
-    place.hook("20-tell", TELL)
-    play(scene)
-
-
-def test_a_hook_that_forks_holds_nobody_up_and_leaves_nobody_behind(place: Place) -> None:
-    """Its child keeps the output open; so does one in a session of its own, which lives on."""
-
-    async def scene(air: Air) -> None:
-        async with hooking(place, air) as (serving, running):
-            begun = time.monotonic()
-            serving.tell(Presence.PRESENT)
-            await running.says("hook 10-fork: forked")
+            await place.told(1, "slow")
+            serving.tell(Presence.HEARD)
+            serving.tell(Presence.PRESENT, OTHER)  # the agent knows, when this is told
             await place.told(1)
-            assert time.monotonic() - begun < 10
-            child, daemonized = (int(line) for line in await place.told(2, "children"))
-            await until(lambda: ended(child))
-            assert not ended(daemonized)
-            os.kill(daemonized, 9)
+            (place.directory / "go").touch()
+            assert await place.told(2) == [f"mesh0 came {OTHER}", f"mesh0 gone {NEIGHBOR}"]
 
     place.hook(
-        "10-fork",
+        "10-slow",
         "#!/bin/sh\n"
+        f'[ "$2 $MESHWATCH_ADDRESS" = "came {NEIGHBOR}" ] || exit 0\n'
         f"cd {place.directory}\n"
-        "sleep 1000 &\n"
-        "echo $! >>children\n"
-        "setsid sh -c 'echo $$ >>children; exec sleep 1000' &\n"
-        "while [ $(wc -l <children) -lt 2 ]; do :; done\n"
-        "echo forked\n",
+        "echo >>slow\n"
+        "until [ -e go ]; do sleep 0.01; done\n",
     )
     place.hook("20-tell", TELL)
     play(scene)
@@ -337,49 +244,4 @@ def test_names_and_gates_of_a_real_table(place: Place) -> None:
         "tell",
         f"#!/bin/sh\necho $1 $2 $MESHWATCH_NAME $MESHWATCH_GATES >>{place.directory}/told\n",
     )
-    play(scene)
-
-
-def test_output_goes_to_the_log_up_to_a_limit(place: Place) -> None:
-    async def scene(air: Air) -> None:
-        async with hooking(place, air) as (serving, running):
-            serving.tell(Presence.PRESENT)
-            await running.says("hook chatty: hello ?[2J there")
-            await running.says("hook chatty: to standard error")
-            assert await running.says(" bytes more")
-            await running.says("chatty mesh0 came", NEIGHBOR, "ended with status 3")
-        assert len(running.log) < 20_000
-
-    place.hook(
-        "chatty",
-        "#!/bin/sh\n"
-        "printf 'hello \\033[2J there\\n'\n"
-        "echo to standard error >&2\n"
-        "head -c 100000 /dev/zero | tr '\\0' x\n"
-        "exit 3\n",
-    )
-    play(scene)
-
-
-def test_what_cannot_be_run_is_said(place: Place) -> None:
-    async def scene(air: Air) -> None:
-        async with hooking(place, air) as (serving, running):
-            serving.tell(Presence.PRESENT)
-            await running.says("nothing mesh0 came", "ended before it began: No such file")
-            await place.told(1)
-
-    place.hook("nothing", "#!/nowhere/interpreter\n")
-    place.hook("tell", TELL)
-    play(scene)
-
-
-def test_a_hook_ends_with_the_agent(place: Place) -> None:
-    async def scene(air: Air) -> None:
-        async with hooking(place, air) as (serving, running):
-            serving.tell(Presence.PRESENT)
-            (pid,) = await place.told(1, "pid")
-            assert await running.end() == 0
-            await until(lambda: ended(int(pid)))
-
-    place.hook("hang", f"#!/bin/sh\necho $$ >{place.directory}/pid\nexec sleep 1000\n")
     play(scene)

@@ -28,6 +28,7 @@ def neighbor(presence: Presence = PRESENT, number: int = 1, **more: object) -> N
         since_unix_ms=5,
         first_heard_unix_ms=0,
         proximity=Proximity.DIRECT,
+        bouncing=False,
         readings=Readings(last_heard_unix_ms=0, reach="0000"),
     )
     return msgspec.structs.replace(row, **more)
@@ -182,6 +183,48 @@ def test_who_left_and_returned_meanwhile_came() -> None:
     assert events(hooks) == ["came"]
 
 
+def test_what_is_over_is_not_told_to_the_hooks_that_follow() -> None:
+    hooks = Hooks()
+    hooks.told(neighbor())
+    came = one(hooks)
+    hooks.told(neighbor(QUIET))
+    hooks.told(named())
+    assert hooks.stands(came)
+    hooks.gone(neighbor(), "silent")
+    assert not hooks.stands(came)
+    hooks.told(neighbor())
+    assert not hooks.stands(came)  # it came once more, and that is told next
+    hooks.ended(came.key, all_told=False)
+    assert one(hooks).event == "came"
+
+
+def test_who_left_returned_and_left_is_gone_for_all() -> None:
+    """Those that were not told the first time have been told that it came."""
+    hooks = Hooks()
+    hooks.told(neighbor())
+    assert events(hooks) == ["came"]
+    hooks.gone(neighbor(), "silent")
+    gone = one(hooks)
+    hooks.told(neighbor())
+    assert not hooks.stands(gone)
+    hooks.gone(neighbor(), "silent")
+    hooks.ended(gone.key, all_told=False)
+    assert events(hooks) == ["gone"]
+    assert hooks.due() == []
+
+
+def test_an_uplink_that_was_interrupted_is_told_to_all() -> None:
+    hooks = Hooks()
+    hooks.interface(interface("02:00:00:00:00:01"), ("02:00:00:00:00:01",))
+    uplink = one(hooks)
+    hooks.interface(interface(), ())
+    assert not hooks.stands(uplink)
+    hooks.interface(interface("02:00:00:00:00:01"), ("02:00:00:00:00:01",))
+    hooks.ended(uplink.key, all_told=False)
+    assert events(hooks) == ["uplink"]
+    assert hooks.due() == []
+
+
 def test_who_came_and_went_while_all_were_busy_is_not_told() -> None:
     hooks = Hooks()
     for number in range(MOST_AT_ONCE + 2):
@@ -287,6 +330,10 @@ def test_whatever_they_call_themselves_is_one_harmless_word_or_line(
         assert len(found.get(key, "x").split()) == 1
 
 
+SCRIPTS = 3
+KNOWN_BY = {"came": PRESENT, "quiet": QUIET, "gone": None}
+
+
 @given(
     st.lists(
         st.one_of(
@@ -297,24 +344,36 @@ def test_whatever_they_call_themselves_is_one_harmless_word_or_line(
     )
 )
 def test_what_hooks_know_last_is_true(steps: list[tuple[str, Presence]]) -> None:
-    """And never two at once for one neighbor, nor an event that says what they know."""
+    """All of them; and never two runs at once for one neighbor, nor an event that is over; nor, if
+    none was so far, one that says what they know."""
     hooks = Hooks()
     so: Presence | None = None
-    known: Presence | None = None
+    known: list[Presence | None] = [None] * SCRIPTS
     running: Run | None = None
+    waiting: list[int] = []
+    interrupted = False
 
     def begin() -> None:
-        nonlocal running, known
+        nonlocal running
         runs = hooks.due()
         assert len(runs) <= (running is None)
-        for run in runs:
-            running = run
-            if run.event == "gone":
-                assert known is not None
-            if run.event == "quiet":
-                assert known is not QUIET
-            known = {"came": PRESENT, "quiet": QUIET, "gone": None}[run.event]
-            assert run.event in EVENTS
+        for running in runs:
+            assert running.event in EVENTS
+            news = running.event == "came" or set(known) != {KNOWN_BY[running.event]}
+            assert news or interrupted
+            waiting[:] = range(SCRIPTS)
+
+    def run_one() -> None:
+        nonlocal running, interrupted
+        assert running is not None
+        stands = hooks.stands(running)
+        if stands:
+            known[waiting.pop(0)] = KNOWN_BY[running.event]
+            assert (so is None) == (running.event == "gone")
+        if not stands or not waiting:
+            hooks.ended(running.key, all_told=stands)
+            interrupted |= not stands
+            running = None
 
     for what, presence in steps:
         if what == "told":
@@ -324,11 +383,9 @@ def test_what_hooks_know_last_is_true(steps: list[tuple[str, Presence]]) -> None
             hooks.gone(neighbor(), "silent")
             so = None
         elif running is not None:
-            hooks.ended(running.key)
-            running = None
+            run_one()
         begin()
     while running is not None:
-        hooks.ended(running.key)
-        running = None
+        run_one()
         begin()
-    assert known is so
+    assert known == [so] * SCRIPTS
