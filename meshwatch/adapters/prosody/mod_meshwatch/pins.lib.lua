@@ -114,7 +114,7 @@ local function too_many(neighbor)
         local age_s = math.abs(now - (tonumber(pin.first_unix_s) or 0)) -- clocks are set back, too
         lately = lately + (pin.address and age_s < HOUR_S and 1 or 0)
     end
-    return all >= PINS and "too many certificates are pinned"
+    return all >= PINS and "there is no room for another pin"
         or here >= AT_ONE_ADDRESS and "too many certificates are pinned at its hardware address"
         or lately >= IN_AN_HOUR and "too many certificates were pinned within an hour"
         or nil
