@@ -15,18 +15,19 @@ from dataclasses import dataclass, field
 from msgspec.structs import replace
 
 from meshwatch import codec, netlink, records
+from meshwatch.absences import CHANNEL_SWITCHES, Absences
 from meshwatch.look import interface_seen
 from meshwatch.model import (
     InterfaceType,
 )
 from meshwatch.nl80211 import CMD_GET_STATION, FAMILY
 from meshwatch.observations import (
+    AwaySeen,
     InterfaceDeleted,
     InterfaceSeen,
     LinkSeen,
     Observation,
     Question,
-    ScanSeen,
     Settled,
     SourceState,
     Station,
@@ -37,7 +38,6 @@ from meshwatch.observations import (
 )
 from meshwatch.records import FamilyInfo, InterfaceInfo, Kind, Message
 from meshwatch.rtnetlink import AF_UNSPEC, IFF_LOWER_UP, IFF_UP, RTM_DELLINK, RTM_NEWLINK
-from meshwatch.scans import Scans
 
 NLM_F_REQUEST = 0x1
 
@@ -73,7 +73,7 @@ class CapturedNl80211:
         self._renamed: list[InterfaceSeen] = []
         # By sequence number and port. A request may leave its port to the kernel (0).
         self._dumps: dict[tuple[int, int], _Dump] = {}
-        self._scans = Scans()
+        self._absences = Absences()
         self._looked = False  # something was learned
         self._settled = False
         self._failed = False
@@ -101,9 +101,9 @@ class CapturedNl80211:
             self._renamed.append(interface)
 
     def deadline(self) -> int | None:
-        """When the oldest dump or scan is given up."""
+        """When the oldest dump, scan or channel switch is given up."""
         times = [dump.heard_ns + netlink.ANSWER_TIMEOUT_NS for dump in self._dumps.values()]
-        if (due := self._scans.due()) is not None:
+        if (due := self._absences.due()) is not None:
             times.append(due)
         return min(times, default=None)
 
@@ -112,7 +112,7 @@ class CapturedNl80211:
         late = now - netlink.ANSWER_TIMEOUT_NS
         for key in [key for key, dump in self._dumps.items() if dump.heard_ns <= late]:
             del self._dumps[key]
-        yield from self._scans.take(now)
+        yield from self._absences.take(now)
         renamed, self._renamed = self._renamed, []
         yield from renamed
         # Not in the middle of the first dump: half a table is none.
@@ -131,7 +131,7 @@ class CapturedNl80211:
             self._family = _inferred_family(data)
         for message in records.decode(data, self._family):
             for observation in self._understand(message, now):
-                self._looked |= not isinstance(observation, ScanSeen)
+                self._looked |= not isinstance(observation, AwaySeen)
                 yield observation
 
     def _understand(self, message: Message, now: int) -> Iterator[Observation]:
@@ -151,7 +151,10 @@ class CapturedNl80211:
                 if self._interfaces.pop(message.ifindex, None) is not None:
                     yield InterfaceDeleted(message.ifindex)
             case Kind.SCAN if not message.seq and isinstance(message.body, InterfaceInfo):
-                yield self._scans.heard(message.command, message.body.wiphy, now)
+                yield from self._absences.scan(message.command, message.body.wiphy, now)
+            case Kind.OTHER if not message.seq and message.command in CHANNEL_SWITCHES:
+                if interface := self._interfaces.get(message.ifindex):
+                    yield from self._absences.switch(message.command, interface.wiphy, now)
             case Kind.DONE | Kind.ERROR:
                 yield from self._ended(message)
             case Kind.OVERRUN:

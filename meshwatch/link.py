@@ -207,7 +207,7 @@ class Link:
         """Decide when to ask what; after any evidence, and when we can hear again. ``paid_ns``:
         when the probes of all neighbors together allow one more."""
         self.questions.rest(now, means)
-        if hearing.scanning or self.life_ns is None:
+        if hearing.away or self.life_ns is None:
             return
         if self._wants_look:
             self.questions.plan_look(now)

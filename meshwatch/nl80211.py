@@ -25,6 +25,7 @@ import errno
 from collections.abc import Iterable
 
 from meshwatch import codec
+from meshwatch.absences import CHANNEL_SWITCHES, Absences
 from meshwatch.glances import PEERING_NS
 from meshwatch.interfaces import Interfaces
 from meshwatch.look import INTERFACES, Findings, Look
@@ -47,14 +48,12 @@ from meshwatch.observations import (
 )
 from meshwatch.pace import MS_NS, POLL_NS, Pace
 from meshwatch.records import CandidateInfo, FamilyInfo, InterfaceInfo, Kind, Message, decode
-from meshwatch.scans import Scans
 from meshwatch.watched import Allowed, Watched
 
 FAMILY = "nl80211"
 CMD_GET_INTERFACE = 5
 CMD_GET_STATION = 17
 CMD_PROBE_MESH_LINK = 136
-CHANNEL_SWITCHES = (88, 110)  # CH_SWITCH_NOTIFY, CH_SWITCH_STARTED_NOTIFY
 
 TORN_LIMIT_NS = POLL_NS
 FAILED_LIMIT_NS = 30_000 * MS_NS
@@ -83,7 +82,7 @@ class Nl80211:
         self._exchange: Exchange[Findings] = Exchange()
         self._health = Health(self.name)
         self._interfaces = Interfaces(Allowed(probes, measure))
-        self._scans = Scans()
+        self._absences = Absences()
         self.begin(0)
 
     # ---- what the pump calls ----------------------------------------------------------------
@@ -118,15 +117,15 @@ class Nl80211:
                 case Kind.INTERFACE | Kind.INTERFACE_DELETED:
                     self._on_interface_event(message, seen, now)
                 case Kind.SCAN if not message.seq and isinstance(message.body, InterfaceInfo):
-                    seen.append(self._scans.heard(message.command, message.body.wiphy, now))
+                    seen.extend(self._absences.scan(message.command, message.body.wiphy, now))
                 case Kind.FAMILY | Kind.FAMILY_DELETED:
                     self._on_family(message, seen, now)
                 case Kind.OVERRUN:
                     seen.extend(self.lost(now))
                 case Kind.MALFORMED:
                     self._on_malformed(message, now)
-                case Kind.OTHER if message.command in CHANNEL_SWITCHES:
-                    self._interfaces.pace.hint(now)
+                case Kind.OTHER if not message.seq and message.command in CHANNEL_SWITCHES:
+                    self._on_switch(message, seen, now)
         return seen
 
     def notice(self, hint: Observation | Question, now: int) -> None:
@@ -181,7 +180,7 @@ class Nl80211:
 
     def deadline(self) -> int | None:
         """When ``wake`` has something to do."""
-        times = [self._exchange.deadline(), self._scans.due()]
+        times = [self._exchange.deadline(), self._absences.due()]
         if self.family:
             times.append(self._interfaces.due())
         return min((time for time in times if time is not None), default=None)
@@ -189,7 +188,7 @@ class Nl80211:
     def wake(self, now: int) -> Iterable[Observation]:
         """Give up what was not answered; take what is due."""
         self._turn_ns = now
-        seen: list[Observation] = [*self._scans.take(now)]
+        seen: list[Observation] = [*self._absences.take(now)]
         for request in self._exchange.expired(now):
             self._on_failure(request, seen, now)
         if not self.family:
@@ -313,6 +312,11 @@ class Nl80211:
                 watched.pace.hint(now)
             signal_dbm = message.body.signal_dbm
             seen.append(CandidateSeen(message.ifindex, message.address, signal_dbm))
+
+    def _on_switch(self, message: Message, seen: list[Observation], now: int) -> None:
+        self._interfaces.pace.hint(now)
+        if watched := self._interfaces.watched.get(message.ifindex):
+            seen.extend(self._absences.switch(message.command, watched.seen.wiphy, now))
 
     def _on_interface_event(self, message: Message, seen: list[Observation], now: int) -> None:
         self._distrust_interfaces(now)

@@ -231,11 +231,12 @@ class Deaf(Struct, frozen=True, gc=False):
     since_ns: int
 
 
-class ScanSeen(Struct, frozen=True, gc=False):
-    """A radio of ours left its channel to scan (``scanning``), or came back: deaf meanwhile."""
+class AwaySeen(Struct, frozen=True, gc=False):
+    """A radio of ours left its channel, to scan or for another (``away``), or is on one again:
+    deaf meanwhile."""
 
     wiphy: int
-    scanning: bool
+    away: bool
 
 
 class Beacon(Struct, frozen=True, gc=False, kw_only=True):
@@ -413,7 +414,7 @@ Observation = (
     | InterfaceDeleted
     | InterfacesSwept
     | LinkSeen
-    | ScanSeen
+    | AwaySeen
     | BeaconSeen
     | PeeringSeen
     | ProbeAnswered

@@ -31,6 +31,7 @@ from meshwatch.observations import (
     AddressFailed,
     AddressSeen,
     AddressWanted,
+    AwaySeen,
     BeaconSeen,
     CandidateSeen,
     ClaimMade,
@@ -47,7 +48,6 @@ from meshwatch.observations import (
     ProbeAnswered,
     ProxySeen,
     Question,
-    ScanSeen,
     Settled,
     SourceState,
     StationDeleted,
@@ -146,8 +146,8 @@ class Table:
                     self._want_address(port, owner)
             case ClaimMade():
                 self._publish_all(self._register.claim(observation, now), now, changes)
-            case ScanSeen(wiphy, scanning):
-                self._on_scan(wiphy, scanning, now)
+            case AwaySeen(wiphy, away):
+                self._on_move(wiphy, away, now)
             case InterfaceSeen(ifindex):
                 port = self._ports.setdefault(ifindex, Port())
                 port.seen, port.seen_ns = observation, now
@@ -275,10 +275,10 @@ class Table:
             port.hearing.deaf(since_ns, until_ns)
             self._plan_anew(port, until_ns)
 
-    def _on_scan(self, wiphy: int, scanning: bool, now: int) -> None:
+    def _on_move(self, wiphy: int, away: bool, now: int) -> None:
         for port in self._ports.values():
             if port.seen is not None and port.seen.wiphy == wiphy:
-                port.hearing.scan(scanning, now)
+                port.hearing.move(away, now)
                 self._plan_anew(port, now)
 
     def _untap(self, now: int, changes: Changes) -> None:

@@ -18,7 +18,7 @@ for level, names in enumerate(
         " portrait beyond addresses claimed entry port register table feed",
         "pyroute codec records frames netlink pace look nl80211 rtnetlink neighborhood capture"
         " claims echo_packet echoes protocol pcap recording replay interfaces watched glances"
-        " probes measuring paths scans",
+        " probes measuring paths absences",
         "kernel tap echo_socket bus server letterbox",
         "config pump taps wires sources tee wall playback systemd daemon",
     ]

@@ -19,6 +19,7 @@ from meshwatch.model import (
 )
 from meshwatch.observations import (
     AddressWanted,
+    AwaySeen,
     Beacon,
     BeaconSeen,
     InterfaceSeen,
@@ -27,7 +28,6 @@ from meshwatch.observations import (
     ProbeAnswered,
     ProbeWanted,
     Question,
-    ScanSeen,
     SourceState,
     StationSeen,
 )
@@ -211,9 +211,9 @@ def test_who_restarted_while_away_is_not_back_before_it_has_peers() -> None:
 def test_our_scan_is_no_silence() -> None:
     air = Air()
     air.met()
-    air.at(air.last_s + 0.5, ScanSeen(0, True))
+    air.at(air.last_s + 0.5, AwaySeen(0, True))
     assert air.wait(air.last_s + 20) == []
-    air.at(air.last_s + 20, ScanSeen(0, False))
+    air.at(air.last_s + 20, AwaySeen(0, False))
     assert air.look(air.last_s + 20.1) == []
 
 
@@ -329,7 +329,7 @@ def test_another_radio_of_ours_is_not_touched_by_a_scan() -> None:
     air = Air()
     air.met()
     air.at(air.last_s, InterfaceSeen(7, "mesh1", InterfaceType.MESH, 1, "02:00:00:00:09:00"))
-    air.at(air.last_s, ScanSeen(1, True))
+    air.at(air.last_s, AwaySeen(1, True))
     air.wait(air.last_s + 1.4)
     assert any(isinstance(question, LookWanted | ProbeWanted) for _, question in air.asked)
 

@@ -15,11 +15,11 @@ from meshwatch.model import (
     Neighbor,
 )
 from meshwatch.observations import (
+    AwaySeen,
     InterfaceDeleted,
     InterfaceSeen,
     LinkSeen,
     Observation,
-    ScanSeen,
     Settled,
     SourceState,
     StationDeleted,
@@ -253,9 +253,17 @@ def scan(command: int, seq: int = 0) -> bytes:
 def test_scans() -> None:
     conversation = CapturedNl80211(family=FAMILY)
     heard = hear([scan(33), scan(34, seq=7), scan(35), scan(33)], conversation)
-    assert heard == [ScanSeen(5, True), ScanSeen(5, False), ScanSeen(5, True)]
+    assert heard == [AwaySeen(5, True), AwaySeen(5, False), AwaySeen(5, True)]
     assert conversation.deadline() == 30_003_000_000
-    assert list(conversation.wake(30_003_000_000)) == [ScanSeen(5, False)]
+    assert list(conversation.wake(30_003_000_000)) == [AwaySeen(5, False)]
+    assert conversation.deadline() is None
+
+
+def test_a_channel_switch() -> None:
+    conversation = CapturedNl80211(family=FAMILY)
+    events = [nl80211(command, 0, 0, 0, ifindex(3)) for command in (110, 88)]
+    heard = hear([interface(NEW_INTERFACE, "mesh0", 7), *events], conversation)
+    assert heard[-2:] == [AwaySeen(0, True), AwaySeen(0, False)]
     assert conversation.deadline() is None
 
 

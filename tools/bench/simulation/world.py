@@ -9,6 +9,7 @@ from typing import Any
 
 from meshwatch.model import Change, InterfaceType
 from meshwatch.observations import (
+    AwaySeen,
     Beacon,
     BeaconSeen,
     Deaf,
@@ -20,7 +21,6 @@ from meshwatch.observations import (
     PokesPromised,
     ProbeAnswered,
     ProbeWanted,
-    ScanSeen,
     Settled,
     StationSeen,
     StationsSwept,
@@ -117,8 +117,8 @@ class World:
     def scan(self, span_ns: int) -> None:
         """Our radio leaves the channel, and says so."""
         self._radio.leave(self.now, self.now + span_ns)
-        self._observe(ScanSeen(WIPHY, True))
-        self._at(self.now + span_ns, self._observe, ScanSeen(WIPHY, False))
+        self._observe(AwaySeen(WIPHY, True))
+        self._at(self.now + span_ns, self._observe, AwaySeen(WIPHY, False))
 
     def stop(self, span_ns: int, *, ticks_first: bool) -> None:
         """The daemon is stopped (SIGSTOP): the kernel hears on and keeps what is for us."""
