@@ -79,6 +79,15 @@ class _Neighbor:
         news = {key for key, value in self.variables.items() if told.get(key) != value}
         return NAMED if news & _WHO else CHANGED if news - IN_PASSING else None
 
+    def was(self) -> dict[str, str]:
+        """What they were told of its presence the last time, if it is not gone since."""
+        if self.told is None:
+            return {}
+        was = {"MESHWATCH_WAS": self.told.value}
+        if reason := self.told_variables.get("MESHWATCH_REASON"):
+            was["MESHWATCH_WAS_REASON"] = reason
+        return was
+
     def stands(self, event: str) -> bool:
         """The event is not over. Who is quiet came all the same: that is told next."""
         if event == GONE:
@@ -197,13 +206,11 @@ class Hooks:
             del self._news[key]
             subject = self._subjects[key]
             event = subject.event()
-            was = subject.told if isinstance(subject, _Neighbor) else None
+            was = subject.was() if isinstance(subject, _Neighbor) else {}
             subject.tell()
             if event is None:
                 continue
-            told = subject.variables | {"MESHWATCH_EVENT": event}
-            if was is not None:
-                told["MESHWATCH_WAS"] = was.value
+            told = subject.variables | {"MESHWATCH_EVENT": event} | was
             runs.append(Run(key, subject.interface, event, told))
             self._running.add(key)
         return runs

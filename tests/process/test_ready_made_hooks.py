@@ -97,6 +97,21 @@ def test_nothing_is_flushed_for_another_event(hook: str, event: str, place: Path
     assert not (place / "called").exists()
 
 
+@pytest.mark.parametrize("hook", ["exim4", "postfix", "uucp"])
+@pytest.mark.parametrize(
+    ("event", "reason", "flushes"),
+    [("came", "silent", True), ("came", "expired", False), ("named", "expired", True)],
+)
+def test_who_was_quiet(hook: str, event: str, reason: str, flushes: bool, place: Path) -> None:
+    """Mail may have failed while nothing was heard, but not because a path was idle."""
+    was = {"MESHWATCH_WAS": "quiet", "MESHWATCH_WAS_REASON": reason}
+    call(hook, event, place, ANA | was)
+    if flushes:
+        called(place, 1)
+    else:
+        assert not (place / "called").exists()
+
+
 @pytest.mark.parametrize("hook", ["exim4", "postfix", "uucp", "wall"])
 def test_nobody_has_a_name(hook: str, place: Path) -> None:
     call(hook, "came", place, {"MESHWATCH_ADDRESS": "02:00:00:00:00:01"})

@@ -112,12 +112,29 @@ def test_a_removal() -> None:
     run = one(hooks)
     assert (run.interface, run.event) == ("mesh0", "gone")
     # As it was, but for the presence.
-    changed = {"MESHWATCH_EVENT": "gone", "MESHWATCH_WAS": "present", "MESHWATCH_REASON": "silent"}
+    changed = {"MESHWATCH_EVENT": "gone", "MESHWATCH_REASON": "silent"}
+    changed |= {"MESHWATCH_WAS": "present", "MESHWATCH_WAS_REASON": "established"}
     kept = dict(was.variables)
     del kept["MESHWATCH_PRESENCE"]
     assert run.variables == kept | changed
     hooks.gone(named(), "silent")
     assert hooks.due() == []
+
+
+def test_what_they_were_told_before() -> None:
+    """The reason for a silence is told once more when it ends: by then it is another one."""
+    hooks = Hooks()
+    was = []
+    for presence, reason in ((PRESENT, "path"), (QUIET, "expired"), (PRESENT, "path")):
+        hooks.told(neighbor(presence, reason=reason))
+        run = one(hooks)
+        hooks.ended(run.key)
+        was.append([run.variables.get(f"MESHWATCH_{word}") for word in ("WAS", "WAS_REASON")])
+    assert was == [[None, None], ["present", "path"], ["quiet", "expired"]]
+    hooks.gone(neighbor(), "unreachable")
+    assert events(hooks) == ["gone"]
+    hooks.told(neighbor())
+    assert "MESHWATCH_WAS_REASON" not in one(hooks).variables
 
 
 def test_who_was_there_at_the_start_is_known() -> None:
