@@ -27,7 +27,7 @@ from meshwatch.protocol.rows import difference, evidence, interface, neighbor, s
 from meshwatch.protocol.text import inert
 
 MAJOR = 1  # another major version is another language: refused
-MINOR = 2  # a later minor version adds classes, keys and words: ignored
+MINOR = 0  # a later minor version adds classes, keys and words: ignored
 
 MAX_LINE = 65536  # bytes, with the newline
 # Of a snapshot: as many rows as are usual in a room, and no more than fit.

@@ -122,7 +122,7 @@ class Neighbor(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     claims: tuple[Claim, ...] = ()
     restarts: int = 0
     clash: str | None = None
-    bouncing: bool = field(default_factory=lambda: False)  # not a plain default: always written
+    bouncing: bool
     readings: Readings
 
 
@@ -176,7 +176,7 @@ class Interface(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True)
     frequency_mhz: int | None = None
     mesh_id: str | None = None
     beacon_interval_tu: int | None = None
-    gates: tuple[str, ...] = field(default_factory=lambda: ())  # likewise always written
+    gates: tuple[str, ...]
     forged: bool = False
 
 

@@ -60,14 +60,15 @@ def neighbor(address: str, presence: str, **more: Any) -> dict[str, Any]:
     return {
         "ifindex": IFINDEX, "interface": "mesh0", "address": address, "presence": presence,
         "reason": "established", "since_unix_ms": 0, "first_heard_unix_ms": 0,
-        "proximity": "direct", "readings": {"last_heard_unix_ms": 0, "reach": "0001"},
+        "proximity": "direct", "bouncing": False,
+        "readings": {"last_heard_unix_ms": 0, "reach": "0001"},
     } | more  # fmt: skip
 
 
 def interface(address: str, ifindex: int = IFINDEX) -> dict[str, Any]:
     return {
         "ifindex": ifindex, "interface": f"mesh{ifindex}", "type": "mesh", "wiphy": 0,
-        "address": address, "up": True, "running": True,
+        "address": address, "up": True, "running": True, "gates": [],
     }  # fmt: skip
 
 

@@ -56,6 +56,7 @@ def neighbor(
         proximity=Proximity.DIRECT,
         plid=plid,
         addresses=tuple(Address(address=ip, scope="", proof="") for ip in addresses),
+        bouncing=False,
         readings=Readings(last_heard_unix_ms=0, reach="0000"),
     )
 

@@ -33,6 +33,7 @@ BARE = Neighbor(
     since_unix_ms=NOW - 5000,
     first_heard_unix_ms=NOW - 5000,
     proximity="direct",
+    bouncing=False,
     readings=Readings(last_heard_unix_ms=NOW - 300, reach="000f"),
 )
 FULL = replace(

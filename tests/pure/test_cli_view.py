@@ -64,6 +64,7 @@ def neighbor(last: int = 1, presence: str = "present", **changes: Any) -> Neighb
         "first_heard_unix_ms": NOW - 5000,
         "proximity": "direct",
         "plink": "estab" if presence == "present" else "listen",
+        "bouncing": False,
         "readings": Readings(
             last_heard_unix_ms=NOW - 300,
             reach="000f",
@@ -86,6 +87,7 @@ def interface(index: int = 0, *, up: bool = True, running: bool = True) -> Inter
         up=up,
         running=running,
         frequency_mhz=2412,
+        gates=(),
     )
 
 

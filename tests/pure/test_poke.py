@@ -34,6 +34,7 @@ def neighbor(
         first_heard_unix_ms=0,
         proximity=proximity,
         evidence=None if proof is None else Evidence(proof=proof),
+        bouncing=False,
         readings=Readings(
             last_heard_unix_ms=0, reach="0000", beacon_interval_tu=beacon_interval_tu
         ),

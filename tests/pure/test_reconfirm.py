@@ -37,6 +37,7 @@ def neighbor(
         first_heard_unix_ms=0,
         proximity=Proximity.DIRECT,
         claims=(claim,) if services else (),
+        bouncing=False,
         readings=Readings(last_heard_unix_ms=0, reach="0000"),
     )
 

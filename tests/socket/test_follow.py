@@ -236,7 +236,7 @@ def test_without_reconnecting_the_first_end_is_the_end(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("word", "says"),
     [
-        (b'{"class":"version","seq":1,"protocol":{"major":2,"minor":0}}\n', r"2\.0.*1\.2"),
+        (b'{"class":"version","seq":1,"protocol":{"major":2,"minor":0}}\n', r"2\.0.*1\.0"),
         (b"220 mail.example.org ESMTP\n", "not a line of this protocol"),
         (EMPTY, "first line"),
         (b"x" * protocol.MAX_LINE, "does not end"),
