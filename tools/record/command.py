@@ -86,7 +86,7 @@ def play(
     data = stage.recording.read_bytes()
     story = "".join(f"{line}\n" for line in stage.story)
     directory = output or (DEMO if name == "demo" else RECORDINGS / "tap")
-    if name == "demo":  # which the program reads itself
+    if name == "demo":  # given to --replay as it is
         target = directory / f"{title}.pcapng"
         target.write_bytes(data)
     elif scene.laptops > FEW:  # each dump is longer than what gzip keeps in mind
