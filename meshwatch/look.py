@@ -16,7 +16,7 @@ from typing import NamedTuple
 from meshwatch.model import (
     InterfaceType,
 )
-from meshwatch.netlink import Request
+from meshwatch.netlink import INTERRUPTED, Request
 from meshwatch.observations import (
     InterfaceSeen,
     Station,
@@ -85,9 +85,9 @@ class Findings:
         """What the look does not hold may exist all the same."""
         return self._spoiled
 
-    def is_torn(self, request: Request[Findings]) -> bool:
-        """Entries may be missing from the answers to ``request``."""
-        return request.torn or len(self._generations) > 1
+    def torn(self, request: Request[Findings]) -> str:
+        """Why entries may be missing from the answers to ``request``; "" = none is."""
+        return request.torn or (INTERRUPTED if len(self._generations) > 1 else "")
 
 
 def interface_seen(message: Message, only: frozenset[str] | None = None) -> InterfaceSeen | None:

@@ -6,7 +6,8 @@ Rules:
   hops away, or one behind a mesh gate. Nothing is asked while there is no such interface.
 * A look is two dumps, of our addresses and of the neighbor tables; one when an interface comes or
   its link is up again, and one after a loss, events in between. An event is newer than a dump
-  that was under way, so it holds against it.
+  that was under way, so it holds against it. One that failed or was torn is repeated ever later;
+  the third in a row makes the source one that fails.
 * An entry says who is behind an address once the kernel has found out (NUD_VALID in
   net/core/neighbour.c), and that nobody is when the kernel asked in vain (NUD_FAILED).
 * The kernel removes entries that it has not needed for long. Then nobody vouches for the address
@@ -93,14 +94,12 @@ _Request = Request[_Asked] | None  # what is answered; None: an event
 class Neighborhood:
     """The conversation with rtnetlink about addresses, on sockets of its own.
 
-    It learns of interfaces by :meth:`notice`; ``malformed`` counts messages that could not be
-    read.
+    It learns of interfaces by :meth:`notice`.
     """
 
     name = "addresses"
 
     def __init__(self) -> None:
-        self.malformed = 0
         self._exchange: Exchange[_Asked] = Exchange(FIRST_SEQ)
         self._health = Health(self.name)
         self._meshes: set[int] = set()
@@ -123,7 +122,7 @@ class Neighborhood:
         seen: list[Observation] = []
         for part in split(data):
             if part is None:
-                self._on_malformed()
+                self._exchange.tear("cut off")
                 break
             head, message = part
             if head.type in (RTM_NEWNEIGH, RTM_DELNEIGH, RTM_NEWADDR, RTM_DELADDR):
@@ -179,7 +178,7 @@ class Neighborhood:
         """Give up what was not answered; take what is due."""
         seen: list[Observation] = []
         for request in self._exchange.expired(now):
-            self._on_failure(request.asked, 0, seen, now)
+            self._on_failure(request, seen, now)
         if self._meshes and self._pace.is_due(now):
             self._pace.take(now)
             self._ready = list(_DUMPED)
@@ -191,6 +190,10 @@ class Neighborhood:
         self._pace = Pace(now, burst_ns=(0,), quick_span_ns=0)
         self._ready = []
         return ()
+
+    def summary(self) -> str:
+        """What could not be read, for the log; "" = nothing."""
+        return self._exchange.summary()
 
     # ---- what comes -------------------------------------------------------------------------
 
@@ -216,7 +219,7 @@ class Neighborhood:
     ) -> None:
         entry = codec.neighbor_entry(message)
         if entry is None:
-            self._on_malformed()
+            self._exchange.tear("no neighbor can be made of it")
             return
         if entry.family not in (AF_INET, AF_INET6) or entry.flags & _PROXY or not entry.ip:
             return
@@ -238,7 +241,7 @@ class Neighborhood:
     ) -> None:
         own = codec.own_address(message)
         if own is None:
-            self._on_malformed()
+            self._exchange.tear("no address can be made of it")
             return
         if own.family != AF_INET6 or not own.ip:
             return
@@ -262,31 +265,26 @@ class Neighborhood:
 
     def _on_end(self, request: Request[_Asked], seen: list[Observation], now: int) -> None:
         asked = request.asked
-        if request.error:
-            self._on_failure(asked, request.error, seen, now)
-            return
-        if request.torn:
-            self._pace.retry(now, TORN_LIMIT_NS)
+        if request.error or request.torn:
+            self._on_failure(request, seen, now)
             return
         seen.extend(self._health.succeeded(asked.type))
         there = asked.present | asked.newer
         if asked.type == RTM_GETADDR:
             self._set_own(self._own & there, seen)
             return
-        self._pace.succeeded()
+        if self._health.well:  # our own addresses came, too
+            self._pace.succeeded()
         for place in sorted(self._known - there, key=lambda place: (place.ifindex, place.ip)):
             self._forget(place, seen)
         if not self._settled:
             self._settled = True
             seen.append(Settled(self.name))
 
-    def _on_failure(self, asked: _Asked, error: int, seen: list[Observation], now: int) -> None:
-        self._pace.retry(now, FAILED_LIMIT_NS)
-        seen.extend(self._health.failed(asked.type, _DUMPED[asked.type], error))
-
-    def _on_malformed(self) -> None:
-        self.malformed += 1
-        self._exchange.tear()
+    def _on_failure(self, request: Request[_Asked], seen: list[Observation], now: int) -> None:
+        type_ = request.asked.type
+        self._pace.retry(now, TORN_LIMIT_NS if request.torn else FAILED_LIMIT_NS)
+        seen.extend(self._health.failed(type_, _DUMPED[type_], request.failure))
 
     # ---- what is known ----------------------------------------------------------------------
 

@@ -11,8 +11,10 @@ Rules (netlink(7), include/uapi/linux/netlink.h):
   may be missing or doubled. Such a dump is *torn*: true in what it says, silent about the rest.
 * A request that was not answered for two seconds is given up, and late answers to it are
   ignored: whoever asked looks again.
-* Requests fail now and then (an interface vanished, memory is short). A source whose request
-  fails three times in a row says that it fails, and says so again when it works.
+* A message that cannot be read may be one of any dump under way, so that it tears them all.
+* Requests fail now and then (an interface vanished, memory is short), and dumps are torn. A source
+  of which the same look fails or is torn three times in a row says that it fails, and says so
+  again when it works.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ NLM_F_DUMP_INTR = 0x10
 NLM_F_DUMP = 0x300
 
 TRIES_BEFORE_FAILURE = 3
+INTERRUPTED = "dumps are interrupted"
 
 # A station dump of 99 peers takes 7 ms on an emulated machine.
 ANSWER_TIMEOUT_NS = 2_000_000_000
@@ -93,18 +96,27 @@ class Request(Generic[Asked]):
     dump: bool
     asked: Asked
     heard_ns: int  # when it was sent, or its newest answer came
-    torn: bool = False
+    torn: str = ""  # why entries may be missing or doubled; "" = none is
     error: int = 0  # errno it ended with
+
+    @property
+    def failure(self) -> str:
+        """Why the answer is of no use, of one that is none or not complete."""
+        if self.error:
+            return errno.errorcode.get(self.error, f"errno {self.error}")
+        return self.torn or "no answer"
 
 
 class Exchange(Generic[Asked]):
     """Requests and their answers, by sequence number; of ``Asked`` it knows nothing.
 
     Conversations that speak the same protocol count from different numbers: a recording does not
-    tell whose socket an answer came from.
+    tell whose socket an answer came from. ``unreadable`` counts the messages that could not be
+    read.
     """
 
     def __init__(self, first: int = 1) -> None:
+        self.unreadable = 0
         self._seq = first - 1
         self._in_flight: dict[int, Request[Asked]] = {}
 
@@ -128,21 +140,26 @@ class Exchange(Generic[Asked]):
         request = self._in_flight.get(seq)
         if request is not None:
             request.heard_ns = now
-            request.torn |= bool(flags & NLM_F_DUMP_INTR)
+            _interrupt(request, flags)
         return request
 
     def end(self, seq: int, flags: int = 0, error: int = 0) -> Request[Asked] | None:
         """The answer is complete, or failed with ``error``: nothing more comes of it."""
         request = self._in_flight.pop(seq, None)
         if request is not None:
-            request.torn |= bool(flags & NLM_F_DUMP_INTR)
+            _interrupt(request, flags)
             request.error = error
         return request
 
-    def tear(self) -> None:
+    def tear(self, why: str) -> None:
         """A message could not be read: whatever is being dumped may miss an entry."""
+        self.unreadable += 1
         for request in self._in_flight.values():
-            request.torn = True
+            request.torn = request.torn or f"unreadable message: {why}"
+
+    def summary(self) -> str:
+        """What could not be read, for the log; "" = nothing."""
+        return f"messages that could not be read: {self.unreadable}" if self.unreadable else ""
 
     def expired(self, now: int) -> list[Request[Asked]]:
         """Give up what was not answered in time."""
@@ -160,6 +177,11 @@ class Exchange(Generic[Asked]):
         self._in_flight.clear()
 
 
+def _interrupt(request: Request[Asked], flags: int) -> None:
+    if flags & NLM_F_DUMP_INTR and not request.torn:
+        request.torn = INTERRUPTED
+
+
 class Health:
     """Whether a source works, as far as its requests are answered."""
 
@@ -174,17 +196,21 @@ class Health:
         """What was said last."""
         return self._said
 
-    def failed(self, subject: Hashable, what: str, error: int) -> list[SourceState]:
-        """A look at ``subject`` failed; ``error`` 0 = it was not answered."""
+    @property
+    def well(self) -> bool:
+        """No look failed that did not succeed since."""
+        return not self._tries
+
+    def failed(self, subject: Hashable, what: str, why: str) -> list[SourceState]:
+        """A look at ``subject``, called ``what``, failed or was torn."""
         self._tries[subject] = self._tries.get(subject, 0) + 1
         if self._tries[subject] < TRIES_BEFORE_FAILURE:
             return []
-        why = errno.errorcode.get(error, f"errno {error}") if error else "no answer"
         self._failing[subject] = f"{what}: {why}"
         return self.say(next(iter(self._failing.values())))
 
     def succeeded(self, subject: Hashable) -> list[SourceState]:
-        """A look at ``subject`` was answered."""
+        """A look at ``subject`` was answered, and completely."""
         self.forget(subject)
         return self.say(next(iter(self._failing.values()), None))
 

@@ -15,7 +15,8 @@ Rules (the pace of dumps is in :mod:`meshwatch.pace`, that of looks at one stati
 * A link probe (with CAP_NET_ADMIN; refused once, none is tried again) stands between looks at
   its station: see :mod:`meshwatch.probes`. Idle links may be measured likewise:
   :mod:`meshwatch.measuring`.
-* A failed dump is repeated ever later; the third in a row makes the source one that fails.
+* A dump that failed or was torn is repeated ever later; the third in a row makes the source one
+  that fails.
 * Without the family (cfg80211 is a module) there is nothing, until nlctrl announces it.
 """
 
@@ -29,7 +30,7 @@ from meshwatch.absences import CHANNEL_SWITCHES, Absences
 from meshwatch.glances import PEERING_NS
 from meshwatch.interfaces import Interfaces
 from meshwatch.look import INTERFACES, Findings, Look
-from meshwatch.netlink import Buffer, Exchange, Health, Request
+from meshwatch.netlink import INTERRUPTED, Buffer, Exchange, Health, Request
 from meshwatch.observations import (
     CandidateSeen,
     Deaf,
@@ -46,8 +47,16 @@ from meshwatch.observations import (
     StationDeleted,
     StationsSwept,
 )
-from meshwatch.pace import MS_NS, POLL_NS, Pace
-from meshwatch.records import CandidateInfo, FamilyInfo, InterfaceInfo, Kind, Message, decode
+from meshwatch.pace import MS_NS, POLL_NS
+from meshwatch.records import (
+    CandidateInfo,
+    FamilyInfo,
+    InterfaceInfo,
+    Kind,
+    Message,
+    decode,
+    reason_text,
+)
 from meshwatch.watched import Allowed, Watched
 
 FAMILY = "nl80211"
@@ -63,8 +72,7 @@ class Nl80211:
     """The conversation with nl80211; ``interfaces`` restricts it to interfaces of these names.
 
     ``probes`` allows it to send link probes when somebody wants one, ``measure`` to send frames
-    over idle links. ``family`` is the family's number, 0 while it is not in the kernel;
-    ``malformed`` counts the messages that could not be read.
+    over idle links. ``family`` is the family's number, 0 while it is not in the kernel.
     """
 
     name = FAMILY
@@ -77,7 +85,6 @@ class Nl80211:
         measure: bool = False,
     ) -> None:
         self.family = 0
-        self.malformed = 0
         self._only = interfaces
         self._exchange: Exchange[Findings] = Exchange()
         self._health = Health(self.name)
@@ -206,6 +213,10 @@ class Nl80211:
         self._interfaces.hint_all(now)
         return [Deaf(self.name, self._turn_ns)]
 
+    def summary(self) -> str:
+        """What could not be read, for the log; "" = nothing."""
+        return self._exchange.summary()
+
     # ---- answers ----------------------------------------------------------------------------
 
     def _on_station(self, message: Message, seen: list[Observation], now: int) -> None:
@@ -238,8 +249,8 @@ class Nl80211:
         self, request: Request[Findings], watched: Watched, seen: list[Observation], now: int
     ) -> None:
         found = request.asked
-        if found.is_torn(request):
-            self._retry(found.look, watched.pace, now, TORN_LIMIT_NS)
+        if torn := found.torn(request):
+            self._look_again(found.look, torn, TORN_LIMIT_NS, seen, now)
             return
         watched.pace.succeeded(len(found.addresses))
         seen.extend(self._health.succeeded(found.look))
@@ -252,8 +263,8 @@ class Nl80211:
 
     def _on_interfaces(self, request: Request[Findings], seen: list[Observation], now: int) -> None:
         found = request.asked
-        if found.is_torn(request) or found.spoiled:
-            self._retry(INTERFACES, self._interfaces.pace, now, TORN_LIMIT_NS)
+        if torn := found.torn(request) or (INTERRUPTED if found.spoiled else ""):
+            self._look_again(INTERFACES, torn, TORN_LIMIT_NS, seen, now)
             return
         self._interfaces.pace.succeeded()
         seen.extend(self._health.succeeded(INTERFACES))
@@ -269,15 +280,9 @@ class Nl80211:
         if look.address:
             self._on_refusal(request, now)
             return
-        if look == INTERFACES:
-            pace, what = self._interfaces.pace, "interfaces"
-        elif watched := self._interfaces.watched.get(look.ifindex):
-            pace, what = watched.pace, f"stations of {watched.seen.name}"
+        if look.ifindex in self._interfaces.watched:
             self._interfaces.pace.hint(now)  # perhaps there is no such interface any more
-        else:
-            return
-        self._retry(look, pace, now, FAILED_LIMIT_NS)
-        seen.extend(self._health.failed(look, what, request.error))
+        self._look_again(look, request.failure, FAILED_LIMIT_NS, seen, now)
 
     def _on_refusal(self, request: Request[Findings], now: int) -> None:
         """There was no answer about one station, or nothing but a frame was asked for."""
@@ -286,9 +291,19 @@ class Nl80211:
         if watched is not None and not acknowledged:
             watched.refused(request.asked.look, request.error, now)
 
-    def _retry(self, look: Look, pace: Pace, now: int, limit_ns: int) -> None:
+    def _look_again(
+        self, look: Look, why: str, limit_ns: int, seen: list[Observation], now: int
+    ) -> None:
+        """A dump was of no use."""
+        if look == INTERFACES:
+            pace, what = self._interfaces.pace, "interfaces"
+        elif watched := self._interfaces.watched.get(look.ifindex):
+            pace, what = watched.pace, f"stations of {watched.seen.name}"
+        else:
+            return
         self._interfaces.ready.pop(look, None)
         pace.retry(now, limit_ns)
+        seen.extend(self._health.failed(look, what, why))
 
     # ---- events -----------------------------------------------------------------------------
 
@@ -342,8 +357,7 @@ class Nl80211:
             seen.extend(self._health.say(None))
 
     def _on_malformed(self, message: Message, now: int) -> None:
-        self.malformed += 1
-        self._exchange.tear()
+        self._exchange.tear(reason_text(message.error))
         if not message.seq:  # perhaps an event
             self._interfaces.hint_all(now)
 

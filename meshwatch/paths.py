@@ -10,7 +10,8 @@ Rules:
   paths go with it.
 * A look is two dumps, of paths and of proxied addresses. What neither holds is gone (a *sweep*)
   if both were complete and not torn: by NLM_F_DUMP_INTR, an unreadable message, or parts of
-  different generations, as the kernel continues by position.
+  different generations, as the kernel continues by position. The third in a row that failed or was
+  torn makes the source one that fails.
 * An address that is its own proxy is a mesh station's, learned from its frames for others.
 """
 
@@ -25,7 +26,7 @@ from msgspec.structs import replace
 
 from meshwatch import codec
 from meshwatch.model import InterfaceType, Plink
-from meshwatch.netlink import Buffer, Exchange, Health, Request
+from meshwatch.netlink import INTERRUPTED, Buffer, Exchange, Health, Request
 from meshwatch.observations import (
     InterfaceDeleted,
     InterfaceSeen,
@@ -42,7 +43,7 @@ from meshwatch.observations import (
     StationsSwept,
 )
 from meshwatch.pace import MS_NS, Pace
-from meshwatch.records import FamilyInfo, Kind, Message, PathInfo, ProxyInfo, decode
+from meshwatch.records import FamilyInfo, Kind, Message, PathInfo, ProxyInfo, decode, reason_text
 
 FAMILY = "nl80211"
 CMD_GET_MPATH = 21
@@ -99,7 +100,6 @@ class Paths:
     name = "paths"
 
     def __init__(self) -> None:
-        self.malformed = 0
         self._exchange: Exchange[_Dump] = Exchange(FIRST_SEQ)
         self._health = Health(self.name)
         self._meshes: dict[int, _Mesh] = {}
@@ -138,8 +138,7 @@ class Paths:
                 case Kind.OVERRUN:
                     seen.extend(self.lost(now))
                 case Kind.MALFORMED:
-                    self.malformed += 1
-                    self._exchange.tear()
+                    self._exchange.tear(reason_text(message.error))
         return seen
 
     def notice(self, hint: Observation | Question, now: int) -> None:
@@ -204,7 +203,7 @@ class Paths:
         """Give up what was not answered; take what is due."""
         seen: list[Observation] = []
         for request in self._exchange.expired(now):
-            self._on_failure(request, seen, now)
+            self._look_again(request, request.failure, PERIOD_NS, seen, now)
         if not self._family or not self._permitted:
             return seen
         for ifindex, mesh in self._meshes.items():
@@ -222,6 +221,10 @@ class Paths:
         for mesh in self._meshes.values():
             mesh.pace.hint(now)
         return ()
+
+    def summary(self) -> str:
+        """What could not be read, for the log; "" = nothing."""
+        return self._exchange.summary()
 
     # ---- answers ----------------------------------------------------------------------------
 
@@ -252,9 +255,9 @@ class Paths:
         elif mesh is None:
             return
         elif request.error:
-            self._on_failure(request, seen, now)
-        elif request.torn or len(dump.generations) > 1:
-            self._retry(dump.table.ifindex, mesh, now, QUICK_NS)
+            self._look_again(request, request.failure, PERIOD_NS, seen, now)
+        elif torn := request.torn or (INTERRUPTED if len(dump.generations) > 1 else ""):
+            self._look_again(request, torn, QUICK_NS, seen, now)
         elif dump.table.command == CMD_GET_MPATH:
             mesh.paths = dump.paths
         elif mesh.paths is not None:
@@ -277,16 +280,16 @@ class Paths:
         seen.extend(states)
         seen.append(PathsSwept(ifindex, frozenset(paths), frozenset(proxies)))
 
-    def _on_failure(self, request: Request[_Dump], seen: list[Observation], now: int) -> None:
+    def _look_again(
+        self, request: Request[_Dump], why: str, limit_ns: int, seen: list[Observation], now: int
+    ) -> None:
+        """A dump was of no use."""
         ifindex = request.asked.table.ifindex
         if mesh := self._meshes.get(ifindex):
-            self._retry(ifindex, mesh, now, PERIOD_NS)
-            seen.extend(self._health.failed(ifindex, f"paths of {mesh.name}", request.error))
-
-    def _retry(self, ifindex: int, mesh: _Mesh, now: int, limit_ns: int) -> None:
-        mesh.paths = None
-        self._ready = {table: None for table in self._ready if table.ifindex != ifindex}
-        mesh.pace.retry(now, limit_ns)
+            mesh.paths = None
+            self._ready = {table: None for table in self._ready if table.ifindex != ifindex}
+            mesh.pace.retry(now, limit_ns)
+            seen.extend(self._health.failed(ifindex, f"paths of {mesh.name}", why))
 
     def _on_family(self, family: int, now: int) -> None:
         if family != self._family:

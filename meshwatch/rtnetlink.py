@@ -2,7 +2,8 @@
 
 Rules: one dump of all links at the beginning and after a loss; events in between. An event is
 newer than a dump that was under way, so it holds against it. A complete dump that does not hold
-a link we know of means that the link went while nobody listened.
+a link we know of means that the link went while nobody listened. A dump that failed or was torn is
+repeated ever later; the third in a row makes the source one that fails.
 """
 
 from __future__ import annotations
@@ -56,12 +57,11 @@ class _Asked:
 
 
 class Rtnetlink:
-    """The conversation with rtnetlink; ``malformed`` counts messages that could not be read."""
+    """The conversation with rtnetlink."""
 
     name = "rtnetlink"
 
     def __init__(self) -> None:
-        self.malformed = 0
         self._exchange: Exchange[_Asked] = Exchange()
         self._known: set[int] = set()
         self._request = b""
@@ -82,7 +82,7 @@ class Rtnetlink:
         seen: list[Observation] = []
         for part in split(data):
             if part is None:
-                self._on_malformed()
+                self._exchange.tear("cut off")
                 break
             head, message = part
             if head.type in (RTM_NEWLINK, RTM_DELLINK):
@@ -122,8 +122,8 @@ class Rtnetlink:
         """Give up what was not answered; take what is due."""
         self._turn_ns = now
         seen: list[Observation] = []
-        for _ in self._exchange.expired(now):
-            self._on_failure(0, seen, now)
+        for request in self._exchange.expired(now):
+            self._on_failure(request, seen, now)
         due = self._pace.due()
         if due is not None and due <= now:
             self._pace.take(now)
@@ -137,12 +137,16 @@ class Rtnetlink:
         self._ready = False
         return [Deaf(self.name, self._turn_ns)]
 
+    def summary(self) -> str:
+        """What could not be read, for the log; "" = nothing."""
+        return self._exchange.summary()
+
     def _on_link(
         self, head: Header, message: memoryview, seen: list[Observation], now: int
     ) -> None:
         link = codec.link(bytes(message))
         if link is None:
-            self._on_malformed()
+            self._exchange.tear("no link can be made of it")
             return
         if link.family != AF_UNSPEC:
             return  # a bridge's view of its port: its removal is not that of the device
@@ -168,11 +172,8 @@ class Rtnetlink:
             seen.append(LinkSeen(link.ifindex, link.name, up, running))
 
     def _on_end(self, request: Request[_Asked], seen: list[Observation], now: int) -> None:
-        if request.error:
-            self._on_failure(request.error, seen, now)
-            return
-        if request.torn:
-            self._pace.retry(now, TORN_LIMIT_NS)
+        if request.error or request.torn:
+            self._on_failure(request, seen, now)
             return
         self._pace.succeeded()
         seen.extend(self._health.succeeded(RTM_GETLINK))
@@ -183,10 +184,6 @@ class Rtnetlink:
             self._settled = True
             seen.append(Settled(self.name))
 
-    def _on_failure(self, error: int, seen: list[Observation], now: int) -> None:
-        self._pace.retry(now, FAILED_LIMIT_NS)
-        seen.extend(self._health.failed(RTM_GETLINK, "links", error))
-
-    def _on_malformed(self) -> None:
-        self.malformed += 1
-        self._exchange.tear()
+    def _on_failure(self, request: Request[_Asked], seen: list[Observation], now: int) -> None:
+        self._pace.retry(now, TORN_LIMIT_NS if request.torn else FAILED_LIMIT_NS)
+        seen.extend(self._health.failed(RTM_GETLINK, "links", request.failure))

@@ -171,8 +171,57 @@ def test_a_torn_dump_removes_nothing_and_is_repeated(talk: Talk, damage: bytes) 
     talk.conversation.lost(100 * MS)
     assert talk.look(100, damage) == []
     assert talk.deadline_ms() == 150
-    assert talk.neighborhood.malformed == 1
+    assert talk.neighborhood.summary() == "messages that could not be read: 1"
     assert talk.look(150) == [failed(ULA_A)]
+
+
+@pytest.mark.parametrize(
+    ("type_", "damage", "flags", "why"),
+    [
+        (k.RTM_GETNEIGH, b"", k.DUMP_INTR, "neighbors: dumps are interrupted"),
+        (k.RTM_GETNEIGH, b"\1\2\3", 0, "neighbors: unreadable message: cut off"),
+        (
+            k.RTM_GETNEIGH,
+            k.message(k.RTM_NEWNEIGH, b"\0\0\0\0\x08\0\0\0"),
+            0,
+            "neighbors: unreadable message: no neighbor can be made of it",
+        ),
+        (
+            k.RTM_GETADDR,
+            k.message(k.RTM_NEWADDR, b"\x0a\0\0\0\x08\0\0\0\xff\xff\1\0"),
+            0,
+            "own addresses: unreadable message: no address can be made of it",
+        ),
+    ],
+)
+def test_dumps_that_stay_torn_are_a_failure(
+    type_: int, damage: bytes, flags: int, why: str
+) -> None:
+    talk = Talk()
+    said: list[Observation] = []
+    for _ in range(3):
+        talk.until_asked()
+        for asked in (k.RTM_GETADDR, k.RTM_GETNEIGH):
+            seq = talk.seq(asked)
+            torn = asked == type_
+            end = k.done(seq, flags=k.MULTI | (flags if torn else 0))
+            said += talk.at(talk.now_ms, damage if torn else b"", end)
+    assert said[-1] == SourceState("addresses", why)
+    assert said.count(said[-1]) == 1
+    now_ms = talk.deadline_ms()
+    assert now_ms is not None
+    assert SourceState("addresses", None) in talk.look(now_ms)
+
+
+def test_half_a_look_that_fails_is_repeated_ever_later() -> None:
+    talk = Talk()
+    times: list[float] = []
+    while len(times) < 5:
+        talk.until_asked()
+        times.append(talk.now_ms)
+        talk.at(talk.now_ms, k.refused(talk.seq(k.RTM_GETADDR), errno.ENOBUFS))
+        talk.at(talk.now_ms, k.done(talk.seq(k.RTM_GETNEIGH)))
+    assert times == [0, 50, 150, 350, 750]
 
 
 def test_an_interrupted_dump_removes_nothing_and_is_repeated(talk: Talk) -> None:

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshwatch.netlink import ANSWER_TIMEOUT_NS, Exchange, Health, error_of, header, split
+from meshwatch.netlink import (
+    ANSWER_TIMEOUT_NS,
+    Exchange,
+    Health,
+    Request,
+    error_of,
+    header,
+    split,
+)
 from meshwatch.observations import (
     SourceState,
 )
@@ -45,7 +53,7 @@ def test_an_answer_ends_once() -> None:
     assert exchange.part(3, 2, now=1) is not None
     ended = exchange.end(3)
     assert ended is not None
-    assert (ended.asked, ended.torn, ended.error) == ("what", False, 0)
+    assert (ended.asked, ended.torn, ended.error) == ("what", "", 0)
     assert exchange.end(3) is None
     assert exchange.part(3, 2, now=2) is None
 
@@ -61,11 +69,40 @@ def test_a_torn_dump_stays_torn(where: str) -> None:
     exchange = asking()
     exchange.part(1, k.MULTI | (k.DUMP_INTR if where == "part" else 0), now=1)
     if where == "tear":
-        exchange.tear()
+        exchange.tear("cut off")
     exchange.part(1, k.MULTI, now=2)
     ended = exchange.end(1, k.MULTI | (k.DUMP_INTR if where == "end" else 0))
     assert ended is not None
-    assert ended.torn
+    why = "unreadable message: cut off" if where == "tear" else "dumps are interrupted"
+    assert (ended.torn, ended.failure) == (why, why)
+
+
+def test_what_tore_it_first_is_told() -> None:
+    exchange = asking()
+    for why in ("cut off", "too long"):
+        exchange.tear(why)
+        exchange.part(1, k.MULTI | k.DUMP_INTR, now=1)
+    ended = exchange.end(1)
+    assert ended is not None
+    assert ended.torn == "unreadable message: cut off"
+
+
+def test_messages_that_cannot_be_read_are_counted() -> None:
+    exchange = asking()
+    assert exchange.summary() == ""
+    exchange.tear("cut off")
+    exchange.forget()
+    exchange.tear("cut off")
+    assert exchange.summary() == "messages that could not be read: 2"
+
+
+@pytest.mark.parametrize(
+    ("error", "torn", "why"),
+    [(errno.EBUSY, "torn", "EBUSY"), (9999, "", "errno 9999"), (0, "", "no answer")],
+)
+def test_why_an_answer_is_of_no_use(error: int, torn: str, why: str) -> None:
+    request = Request(seq=1, dump=True, asked="what", heard_ns=0, torn=torn, error=error)
+    assert request.failure == why
 
 
 def test_silence_for_two_seconds_gives_up() -> None:
@@ -111,12 +148,10 @@ def test_any_bytes_can_be_split(data: bytes) -> None:
 
 def test_the_third_failure_in_a_row_is_said_once_and_its_end_too() -> None:
     health = Health("source")
-    assert [health.failed("a", "look at a", errno.EBUSY) for _ in range(2)] == [[], []]
+    assert [health.failed("a", "look at a", "EBUSY") for _ in range(2)] == [[], []]
     assert health.succeeded("b") == []
-    assert health.failed("a", "look at a", errno.EBUSY) == [
-        SourceState("source", "look at a: EBUSY")
-    ]
-    assert health.failed("a", "look at a", errno.EBUSY) == []
+    assert health.failed("a", "look at a", "EBUSY") == [SourceState("source", "look at a: EBUSY")]
+    assert health.failed("a", "look at a", "EBUSY") == []
     assert health.succeeded("b") == []
     assert health.succeeded("a") == [SourceState("source", None)]
     assert health.failure is None
@@ -125,14 +160,14 @@ def test_the_third_failure_in_a_row_is_said_once_and_its_end_too() -> None:
 def test_failures_between_successes_are_not_a_failing_source() -> None:
     health = Health("source")
     for _ in range(10):
-        assert health.failed("a", "look at a", 0) == []
+        assert health.failed("a", "look at a", "no answer") == []
         assert health.succeeded("a") == []
 
 
 def test_what_no_longer_exists_does_not_fail() -> None:
     health = Health("source")
     for _ in range(3):
-        health.failed("a", "look at a", 0)
+        health.failed("a", "look at a", "no answer")
     assert health.failure == "look at a: no answer"
     health.forget("a")
     assert health.succeeded("b") == [SourceState("source", None)]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from meshwatch.model import (
     InterfaceType,
     Plink,
+    Source,
 )
 from meshwatch.nl80211 import Nl80211
 from meshwatch.observations import (
@@ -27,6 +28,7 @@ from meshwatch.observations import (
     StationDeleted,
     StationSeen,
 )
+from meshwatch.table import Table
 from tests.pure import kernel_bytes as k
 from tests.pure.kernel_bytes import MESH0, A, B, C
 from tests.pure.nl80211_turns import (
@@ -255,6 +257,81 @@ def test_parts_of_different_generations_are_torn() -> None:
     assert others(answer(turns, 1052, k.station(A, seq=0, generation=8))) == [swept(A)]
 
 
+UNREADABLE = k.nl80211(k.NEW_STATION, k.u32(3, MESH0), b"\xff\xff\x06\x00", flags=k.MULTI)
+
+
+@pytest.mark.parametrize(
+    ("parts", "why"),
+    [
+        (
+            [k.station(A, seq=0), k.station(B, seq=0, generation=2)],
+            "stations of mesh0: dumps are interrupted",
+        ),
+        (
+            [k.station(A, seq=0), UNREADABLE],
+            "stations of mesh0: unreadable message: attribute length impossible",
+        ),
+    ],
+    ids=["interrupted", "unreadable"],
+)
+def test_dumps_that_stay_torn_are_a_failure_and_what_they_show_is_told(
+    parts: list[bytes], why: str
+) -> None:
+    turns = begun((MESH0, "mesh0", k.MESH))
+    table = Table()
+    table.observe(InterfaceSeen(MESH0, "mesh0", InterfaceType.MESH, 0, "42:00:00:00:00:00"), 0)
+    said: list[Observation] = []
+    for _ in range(3):
+        assert not table.ready
+        turns.until_asked()
+        seen = answer(turns, turns.now_ms, *parts)
+        said += others(seen)
+        for observation in seen:
+            table.observe(observation, round(turns.now_ms * MS))
+    assert said == [SourceState("nl80211", why)]
+    assert table.ready
+    shown = {row.key.name: row for row in table.snapshot()}
+    assert isinstance(source := shown["nl80211"], Source)
+    assert (source.failure, A in shown) == (why, True)
+    turns.until_asked()
+    seen = answer(turns, turns.now_ms, k.station(A, seq=0))
+    assert others(seen) == [SourceState("nl80211", None), swept(A), Settled("nl80211")]
+
+
+@pytest.mark.parametrize("how", ["interrupted", "overtaken"])
+def test_lists_of_interfaces_that_stay_torn_are_a_failure(how: str) -> None:
+    turns = Turns(Nl80211())
+    turns.at(0, k.family())
+    said: list[Observation] = []
+    flags = k.MULTI | (k.DUMP_INTR if how == "interrupted" else 0)
+    overtaking = k.interface(9, "mesh1") if how == "overtaken" else b""
+    for _ in range(3):
+        turns.until_asked()
+        seq = seq_of(turns)
+        parts = k.interface(seq=seq, flags=flags), k.done(seq)
+        said += turns.at(turns.now_ms, overtaking, *parts)
+    assert said == [SourceState("nl80211", "interfaces: dumps are interrupted")]
+    turns.until_asked()
+    seq = seq_of(turns)
+    seen = turns.at(turns.now_ms, k.interface(seq=seq, flags=k.MULTI), k.done(seq))
+    assert seen[0] == SourceState("nl80211", None)
+
+
+def test_a_dump_whose_end_cannot_be_read_tells_why() -> None:
+    turns = settled(A)
+    said: list[Observation] = []
+    while not said:
+        seen = turns.until_asked()
+        seq = seq_of(turns)
+        if wanted(turns.asked) == [ALL]:
+            turns.at(turns.now_ms, k.interface(seq=seq, flags=k.MULTI), k.done(seq))
+        else:
+            turns.at(turns.now_ms, k.done(seq)[:-4])
+        said += [o for o in seen if isinstance(o, SourceState)]
+    why = "stations of mesh0: unreadable message: message length impossible"
+    assert said == [SourceState("nl80211", why)]
+
+
 def test_dumps_that_stay_torn_are_repeated_no_faster_than_a_poll() -> None:
     turns = settled(A)
     torn = k.station(A, seq=0, generation=1), k.station(B, seq=0, generation=2)
@@ -298,11 +375,10 @@ def test_a_message_that_cannot_be_read_forbids_the_sweep() -> None:
     turns = settled(A, B)
     turns.at(1000)
     seq = seq_of(turns)
-    damaged = k.nl80211(k.NEW_STATION, k.u32(3, MESH0), b"\xff\xff\x06\x00", flags=2, seq=seq)
-    seen = turns.at(1001, k.station(A, seq=seq), damaged, k.done(seq))
+    seen = turns.at(1001, k.station(A, seq=seq), k.renumbered(UNREADABLE, seq), k.done(seq))
     assert others(seen) == []
     assert isinstance(turns.conversation, Nl80211)
-    assert turns.conversation.malformed == 1
+    assert turns.conversation.summary() == "messages that could not be read: 1"
 
 
 def test_answers_that_nobody_here_asked_for_are_ignored() -> None:

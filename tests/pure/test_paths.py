@@ -208,6 +208,37 @@ def test_a_torn_look_sweeps_nothing_and_is_repeated(command: int, how: str) -> N
     assert seen[1:] == [PathsSwept(MESH0, frozenset({B}), frozenset())]
 
 
+@pytest.mark.parametrize(
+    ("parts", "flags", "why"),
+    [
+        ([], k.MULTI | k.DUMP_INTR, "dumps are interrupted"),
+        (
+            [k.path(B, B, seq=0), k.path(C, B, seq=0, generation=2)],
+            k.MULTI,
+            "dumps are interrupted",
+        ),
+        (
+            [k.nl80211(k.NEW_MPATH, k.u32(3, MESH0), b"\xff\xff\x06\x00", flags=k.MULTI)],
+            k.MULTI,
+            "unreadable message: attribute length impossible",
+        ),
+    ],
+)
+def test_looks_that_stay_torn_are_a_failure(parts: list[bytes], flags: int, why: str) -> None:
+    turns = begun()
+    said: list[Observation] = []
+    for _ in range(3):
+        turns.until_asked()
+        seq = seq_of(turns)
+        heard = *(k.renumbered(part, seq) for part in parts), k.done(seq, flags=flags)
+        said += [o for o in turns.at(turns.now_ms, *heard) if not isinstance(o, PathSeen)]
+    assert said == [SourceState("paths", f"paths of mesh0: {why}")]
+    turns.until_asked()
+    assert answer(turns, turns.now_ms) == [WORKS, PathsSwept(MESH0, frozenset(), frozenset())]
+    expected = "" if why == "dumps are interrupted" else "messages that could not be read: 3"
+    assert paths_of(turns).summary() == expected
+
+
 def test_proxies_without_paths_sweep_nothing() -> None:
     paths = Paths()
     paths.notice(MESH, 0)

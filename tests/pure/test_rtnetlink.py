@@ -130,6 +130,26 @@ def test_a_torn_dump_removes_nothing_and_is_repeated(flags: int) -> None:
     assert turns.at(153, part(1, "lo", seq=seq), k.done(seq)) == [LO, InterfaceDeleted(8)]
 
 
+@pytest.mark.parametrize(
+    ("parts", "flags", "why"),
+    [
+        (b"", k.MULTI | k.DUMP_INTR, "dumps are interrupted"),
+        (b"\1\2\3", k.MULTI, "unreadable message: cut off"),
+        (k.message(k.RTM_NEWLINK, b"\0"), k.MULTI, "unreadable message: no link can be made of it"),
+    ],
+)
+def test_dumps_that_stay_torn_are_a_failure(parts: bytes, flags: int, why: str) -> None:
+    turns = Turns(Rtnetlink())
+    said: list[Observation] = []
+    for _ in range(3):
+        turns.until_asked()
+        said += turns.at(turns.now_ms, parts, k.done(seq_of(turns), flags=flags))
+    assert said == [SourceState("rtnetlink", f"links: {why}")]
+    turns.until_asked()
+    seen = turns.at(turns.now_ms, k.done(seq_of(turns)))
+    assert seen == [SourceState("rtnetlink", None), Settled("rtnetlink")]
+
+
 def test_a_refused_dump_is_repeated_ever_later_and_said() -> None:
     turns = Turns(Rtnetlink())
     turns.at(0)

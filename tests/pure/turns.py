@@ -45,6 +45,15 @@ class Turns:
             self.conversation.sent(request, now)
         return seen
 
+    def until_asked(self) -> list[Observation]:
+        """Turns at the conversation's deadlines, if need be, until it has asked something."""
+        seen: list[Observation] = []
+        while not self.asked:
+            due = self.deadline_ms()
+            assert due is not None
+            seen += self.at(max(due, self.now_ms))
+        return seen
+
     def deadline_ms(self) -> float | None:
         """When the conversation wants its next turn."""
         deadline = self.conversation.deadline()
