@@ -175,6 +175,14 @@ class Echoes:
         """An answer may be lost, as on the air: that is what the next request is for."""
         return ()
 
+    def summary(self) -> str:
+        """What was of no use, for the log; "" = nothing."""
+        counts = {
+            "packets that could not be read": self.malformed,
+            "answers that nobody waited for": self.stray,
+        }
+        return ", ".join(f"{what}: {count}" for what, count in counts.items() if count)
+
     # ---- whom to ask ------------------------------------------------------------------------
 
     def _want(self, target: _Target, now: int, rest_ns: int) -> None:

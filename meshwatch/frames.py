@@ -95,8 +95,7 @@ class Frame(NamedTuple):
 
 _FRAME = Layout("@QII6HbBB6s6s7B33p0Q")  # "p": the mesh ID behind its size
 _FRAME_BYTES = ffi.sizeof("struct mw_frame")
-_BEACON, _FOREIGN = lib.MW_FRAME_BEACON, lib.MW_FRAME_FOREIGN
-_PEERING, _STATUS = lib.MW_FRAME_PEERING, lib.MW_FRAME_STATUS
+_BEACON, _PEERING, _STATUS = lib.MW_FRAME_BEACON, lib.MW_FRAME_PEERING, lib.MW_FRAME_STATUS
 _SIGNAL, _TX_FLAGS = 1 << lib.MW_HAS_SIGNAL, 1 << lib.MW_HAS_TX_FLAGS
 _REASON = 1 << lib.MW_HAS_REASON
 
@@ -122,9 +121,8 @@ def _bytes(address: str) -> bytes:
 class Frames:
     """The conversation with the air, through one monitor interface.
 
-    ``malformed`` counts frames that could not be read, ``foreign`` beacons of something else than
-    a mesh, ``forged`` frames in our name that we did not send, and ``unanswered`` probes of which
-    the driver did not tell what became of them.
+    ``malformed`` counts frames that could not be read, ``forged`` frames in our name that we did
+    not send, and ``unanswered`` probes of which the driver did not tell what became of them.
     """
 
     name = "frames"
@@ -132,7 +130,6 @@ class Frames:
     def __init__(self, monitor: Monitor) -> None:
         self.monitor = monitor
         self.malformed = 0
-        self.foreign = 0
         self.forged = 0
         self.unanswered = 0
         self._trusted = False  # the driver was seen to tell that a frame was acknowledged
@@ -160,8 +157,6 @@ class Frames:
             return self._on_peering(frame, now)
         if kind == _STATUS:
             return self._on_status(frame)
-        if kind == _FOREIGN:
-            self.foreign += 1
         return ()
 
     def notice(self, hint: Observation | Question, now: int) -> None:
@@ -214,6 +209,15 @@ class Frames:
         """Frames went by unheard, perhaps also what became of the probes."""
         self._in_flight.clear()
         return [Deaf(self.name, self._turn_ns)]
+
+    def summary(self) -> str:
+        """What was of no use, for the log; "" = nothing."""
+        counts = {
+            "frames that could not be read": self.malformed,
+            "frames in our name that we did not send": self.forged,
+            "probes of which nothing was told": self.unanswered,
+        }
+        return ", ".join(f"{what}: {count}" for what, count in counts.items() if count)
 
     # ---- frames -----------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
@@ -53,6 +54,9 @@ class Conversation(Protocol):
 
     def lost(self, now: int) -> Iterable[Observation]:
         """Something went by unheard: throw away what was under way and look again."""
+
+    def summary(self) -> str:
+        """What was of no use, for the log; "" = nothing."""
 
 
 class Channel(Protocol):
@@ -122,6 +126,7 @@ class Pump:
         self._timer: asyncio.TimerHandle | None = None
         self._due_ns: int | None = None
         self._slept_ns = _slept_ns()
+        self._warned: set[str] = set()
 
     def open(self, channels: Sequence[Channel], speaking: Channel) -> None:
         """Serve these channels, heard in this order; requests go out on ``speaking``, one of them.
@@ -137,7 +142,9 @@ class Pump:
         self.turn()
 
     def close(self) -> None:
-        """Stop serving and close the channels."""
+        """Stop serving and close the channels; the log tells what was of no use."""
+        if summary := self.conversation.summary():
+            log.info("%s: %s", self.conversation.name, summary)
         loop = asyncio.get_running_loop()
         for channel in self._listening:
             loop.remove_reader(channel.fileno())
@@ -198,12 +205,30 @@ class Pump:
                 elif self._tee is not None:
                     self._tee.received(channel.protocol, datagram, received_ns)
                 yield from self.conversation.receive(datagram, received_ns)
-            # A frame that is too long is anybody's; what netlink cut off is the kernel's.
-            if drained.overrun or (drained.truncated and channel.monitor is None):
-                log.warning("%s: the kernel's messages overran the socket", channel.name)
+            if not self._heard_all(channel, drained):
                 yield from self._lost(channel, now)
             if not drained.more:
                 break
+
+    def _heard_all(self, channel: Channel, drained: Drained) -> bool:
+        """Whether nothing of the kernel's went by unheard; the log tells what was amiss."""
+        if drained.aliens:
+            self._warn_once(f"{channel.name}: dropping what another program sends to the socket")
+        # A frame that is too long is anybody's, and a tap whose interface went down says so by an
+        # error; what netlink cut off is the kernel's.
+        netlink = channel.monitor is None
+        overrun = drained.overrun or (netlink and drained.truncated > 0)
+        if overrun:
+            log.warning("%s: the kernel's messages overran the socket", channel.name)
+        failed = netlink and drained.error != 0
+        if failed:
+            self._warn_once(f"{channel.name}: cannot be heard: {os.strerror(drained.error)}")
+        return not overrun and not failed
+
+    def _warn_once(self, what: str) -> None:
+        if what not in self._warned:
+            self._warned.add(what)
+            log.warning("%s", what)
 
     def _lost(self, channel: Channel, now: int) -> Iterable[Observation]:
         if self._tee is not None and channel.monitor is not None:

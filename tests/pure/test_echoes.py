@@ -201,7 +201,7 @@ def test_what_cannot_be_read_is_counted() -> None:
     damaged = bytearray(encode(reply(request)))
     damaged[-1] ^= 1
     assert talk.at(1, bytes(damaged), b"") == []
-    assert talk.echoes.malformed == 2
+    assert talk.echoes.summary() == "packets that could not be read: 2"
 
 
 def test_nobody_is_asked_about_another_interface() -> None:
