@@ -47,7 +47,6 @@ class Addresses:
     """
 
     def __init__(self) -> None:
-        self.refused = 0  # for want of room
         self._behind: dict[str, dict[str, _Behind]] = {}  # oldest first
         self._owner: dict[str, str] = {}
 
@@ -72,7 +71,6 @@ class Addresses:
             self._behind[address][text] = known._replace(proof=proof)
             return (address,)
         if address not in self._behind and not self._make_room(kept):
-            self.refused += 1
             return ()
         self.fail(text)
         behind = self._behind.setdefault(address, {})

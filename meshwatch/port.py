@@ -35,7 +35,6 @@ class Port:
         self.entries: dict[str, Entry] = {}
         self.addresses = Addresses()
         self.forged = False  # another radio sent beacons with our address
-        self.strangers_refused = 0
         self._spent: dict[str, Spent] = {}  # by neighbors that came and went
         self._met: dict[str, int] = {}  # strangers of whom one beacon was heard, oldest first
 
@@ -81,7 +80,6 @@ class Port:
         if entry is None:
             outsiders = sum(each.link.station is None for each in self.entries.values())
             if outsiders >= MOST_STRANGERS:
-                self.strangers_refused += 1
                 return None
         return entry or self.entry(address, now)
 

@@ -48,9 +48,6 @@ class InterfaceInfo(NamedTuple):
     wiphy: int
     address: str
     frequency_mhz: int | None
-    wdev: int
-    use_4addr: bool
-    generation: int
 
 
 class PathInfo(NamedTuple):
@@ -115,7 +112,7 @@ _HEADER = Struct(f"@QI2H4IB?6s{_RECORD_BYTES - _BODY}x")
 _STATION = Struct("@QIIQQIIIIQQIIIHQQqQbbbbbBHHIIIBBII" + "IBBHH0I" * 2 + "I")
 _PATH = Struct("@8I3B6s")
 _CANDIDATE = Struct("@i?")
-_INTERFACE = Struct("@QIIII?16s")
+_INTERFACE = Struct("@8x3I5x16s")  # wdev, generation and use_4addr are of no interest here
 _FAMILY = Struct("@HH16s")
 _GROUP = Struct("@I16s")
 _KINDS = tuple(Kind)
@@ -129,12 +126,8 @@ def _text(name: bytes) -> str:
 
 
 def _interface(view: memoryview, offset: int, address: str) -> InterfaceInfo:
-    wdev, iftype, wiphy, frequency, generation, use_4addr, name = _INTERFACE.unpack_from(
-        view, offset
-    )
-    return InterfaceInfo(
-        _text(name), iftype, wiphy, address, frequency or None, wdev, use_4addr, generation
-    )
+    iftype, wiphy, frequency, name = _INTERFACE.unpack_from(view, offset)
+    return InterfaceInfo(_text(name), iftype, wiphy, address, frequency or None)
 
 
 def _path(view: memoryview, offset: int, address: str) -> PathInfo:

@@ -125,7 +125,6 @@ def test_a_neighbor_keeps_its_place_whoever_else_is_made_up() -> None:
     kept = [address for address in made_up if addresses.known(address, "mesh0")[0]]
     assert kept == made_up[-MOST_ADDRESSES + 1 :]
     assert addresses.see(BEN, "fe80::2", KERNEL, 2, {ANA, *made_up}) == ()
-    assert addresses.refused == 1
 
 
 IP = st.sampled_from([f"fe80::{n}" for n in range(1, 5)] + [f"fd00::{n:x}" for n in range(1, 40)])

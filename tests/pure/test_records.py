@@ -142,10 +142,10 @@ def test_interfaces() -> None:
     attributes = (u32(IFTYPE, 7), u32(WIPHY, 0), attribute(WDEV, struct.pack("=Q", 1 << 32)))
     named = only(event(NEW_INTERFACE, attribute(IFNAME, b"mesh\xff0\0"), *attributes))
     assert named.kind is Kind.INTERFACE
-    assert named.body == InterfaceInfo("mesh\\xff0", 7, 0, A, None, 1 << 32, False, 0)
+    assert named.body == InterfaceInfo("mesh\\xff0", 7, 0, A, None)
     bare = only(nl80211(NEW_INTERFACE, *attributes, u32(FREQUENCY, 2412)))
     assert (bare.ifindex, bare.address) == (0, "")
-    assert bare.body == InterfaceInfo("", 7, 0, "", 2412, 1 << 32, False, 0)
+    assert bare.body == InterfaceInfo("", 7, 0, "", 2412)
 
 
 @pytest.mark.parametrize("command", [33, 34, 35])
