@@ -66,11 +66,25 @@ class Conversation(Protocol):
         """Do what is due."""
 
 
-def conversations(recording: Recording) -> dict[int, list[Conversation]]:
-    """The conversations with netlink that a recording is one side of, by protocol."""
-    if recording.ours:
-        nl80211: list[Conversation] = [Nl80211(recording.interfaces), Paths()]
-        return {NETLINK_GENERIC: nl80211, NETLINK_ROUTE: [Rtnetlink(), Neighborhood()]}
+#: By netlink protocol.
+Conversations = dict[int, list[Conversation]]
+
+
+def conversations(recording: Recording) -> Conversations:
+    """The conversations with netlink that a recording is one side of."""
+    return ours(recording.interfaces) if recording.ours else captured()
+
+
+def ours(interfaces: frozenset[str] | None = None) -> Conversations:
+    """The conversations of a daemon, restricted to interfaces of these names."""
+    return {
+        NETLINK_GENERIC: [Nl80211(interfaces), Paths()],
+        NETLINK_ROUTE: [Rtnetlink(), Neighborhood()],
+    }
+
+
+def captured() -> Conversations:
+    """Those that listen to other programs'."""
     return {NETLINK_GENERIC: [CapturedNl80211()], NETLINK_ROUTE: [CapturedRtnetlink()]}
 
 

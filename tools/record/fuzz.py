@@ -11,13 +11,16 @@ from contextlib import closing
 from pathlib import Path
 
 from meshwatch import protocol
-from meshwatch.capture import CapturedNl80211, CapturedRtnetlink
 from meshwatch.model import Key, Row
-from meshwatch.nl80211 import Nl80211
-from meshwatch.paths import Paths
 from meshwatch.recording import LOSS_MARK, Packet
-from meshwatch.replay import NETLINK_GENERIC, NETLINK_ROUTE, Conversation, Player
-from meshwatch.rtnetlink import Rtnetlink
+from meshwatch.replay import (
+    NETLINK_GENERIC,
+    NETLINK_ROUTE,
+    Conversations,
+    Player,
+    captured,
+    ours,
+)
 from meshwatch.table import Table
 from tools.record.expect import opened, recordings
 
@@ -82,7 +85,7 @@ def mutated(packets: Sequence[Packet], rng: random.Random) -> Iterator[Packet]:
             yield held.pop(rng.randrange(len(held)))
 
 
-def play(packets: Iterable[Packet], conversations: dict[int, list[Conversation]]) -> int:
+def play(packets: Iterable[Packet], conversations: Conversations) -> int:
     """Play them; the number of changes. Raises whatever goes wrong."""
     table = Table()
     mirror: dict[Key, Row] = {}
@@ -126,11 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         start = rng.randrange(HEAD, max(HEAD + 1, len(original) - PACKETS))
         # Without the beginning, where family and interfaces are named, nothing is understood.
         part = original[:HEAD] + original[start : start + PACKETS]
-        talk: dict[int, list[Conversation]]
-        if rng.random() < 0.5:
-            talk = {NETLINK_GENERIC: [Nl80211(), Paths()], NETLINK_ROUTE: [Rtnetlink()]}
-        else:
-            talk = {NETLINK_GENERIC: [CapturedNl80211()], NETLINK_ROUTE: [CapturedRtnetlink()]}
+        talk = ours() if rng.random() < 0.5 else captured()
         try:
             changes += play(mutated(part, rng), talk)
         except Exception:
