@@ -142,6 +142,16 @@ def test_who_reads_the_network_runs_no_hooks() -> None:
     assert "User" not in settings(HOOKS)
 
 
+def test_what_a_hook_began_outlives_the_unit_that_ran_it() -> None:
+    """It ends when meshwatchd does, and a letter that is half sent would be sent twice."""
+    assert settings(HOOKS)["KillMode"] == "process"
+
+
+def test_hooks_may_come_later() -> None:
+    unit = settings(HOOKS, "Unit")
+    assert [key for key in unit if key.startswith(("Condition", "Assert"))] == []
+
+
 @pytest.mark.parametrize(
     ("drop_in", "capability"), [("tap", "CAP_NET_RAW"), ("paths", "CAP_NET_ADMIN")]
 )
