@@ -271,6 +271,12 @@ class BeaconSeen(Struct, frozen=True, gc=False):
     beacon: Beacon
 
 
+class Untapped(Struct, frozen=True, gc=False):
+    """No tap hears this radio of ours any more."""
+
+    wiphy: int
+
+
 class PeeringAction(IntEnum):
     """Self-protected actions of mesh peering (IEEE 802.11-2020 table 9-491)."""
 
@@ -417,6 +423,7 @@ Observation = (
     | AwaySeen
     | BeaconSeen
     | PeeringSeen
+    | Untapped
     | ProbeAnswered
     | Poked
     | PokesPromised

@@ -156,8 +156,8 @@ class Sources:
         pump.observed([SourceState(pump.conversation.name, why)])
         await asyncio.sleep(RETRY_S)
 
-    def _say(self, state: SourceState) -> None:
-        self._hand_on([state], time.monotonic_ns())
+    def _say(self, news: Observation) -> None:
+        self._hand_on([news], time.monotonic_ns())
 
     def _observed(self, origin: Pump, observations: list[Observation], now: int) -> None:
         self._hand_on(observations, now)

@@ -53,12 +53,13 @@ from meshwatch.observations import (
     StationDeleted,
     StationSeen,
     StationsSwept,
+    Untapped,
 )
 from meshwatch.port import Port
 from meshwatch.register import Place, Register
 
-#: Where stations, candidates and interfaces come from, and where beacons do.
-_STATIONS, _FRAMES = "nl80211", "frames"
+#: Where stations, candidates and interfaces come from.
+_STATIONS = "nl80211"
 #: Whose deafness excuses a silence: that of whatever else we hear with does not.
 _EARS = frozenset({_STATIONS, "daemon"})
 
@@ -166,9 +167,9 @@ class Table:
                 for port in [p for i, p in self._ports.items() if i not in ifindexes]:
                     port.seen = None  # rtnetlink may still know it, as it knows eth0
                     self._reconsider(port, now, changes)
+            case Untapped(wiphy):
+                self._untap(wiphy, now, changes)
             case SourceState(source, failure):
-                if source == _FRAMES and failure is not None:
-                    self._untap(now, changes)
                 self._note_source(source, failure, now, changes)
             case Settled(source):
                 self._note_source(source, None, now, changes)
@@ -281,8 +282,10 @@ class Table:
                 port.hearing.move(away, now)
                 self._plan_anew(port, now)
 
-    def _untap(self, now: int, changes: Changes) -> None:
+    def _untap(self, wiphy: int, now: int, changes: Changes) -> None:
         for port in self._ports.values():
+            if port.seen is None or port.seen.wiphy != wiphy:
+                continue
             port.own = None
             port.means.tapped = False
             for entry in list(port.entries.values()):

@@ -15,6 +15,7 @@ from meshwatch.observations import (
     Monitor,
     Observation,
     SourceState,
+    Untapped,
 )
 from meshwatch.pump import Pump, Tee
 from meshwatch.tap import open_tap
@@ -28,13 +29,13 @@ Reporter = Callable[[Pump, list[Observation], int], None]
 
 
 class Taps:
-    """The taps there can be, as interfaces come and go; the health of all is the source
-    ``frames``."""
+    """The taps there can be, one a radio, as interfaces come and go; the health of all is the
+    source ``frames``."""
 
     def __init__(
         self,
         observed: Reporter,
-        say: Callable[[SourceState], None],
+        say: Callable[[SourceState | Untapped], None],
         tee: Tee | None,
         *,
         beacons: bool,
@@ -45,7 +46,7 @@ class Taps:
         self._tee = tee
         self._seen: dict[int, InterfaceSeen] = {}
         self._up: dict[int, bool] = {}
-        self._open: dict[int, Pump] = {}  # by the monitor's ifindex
+        self._open: dict[Monitor, Pump] = {}
         self._said: str | None = ""  # neither failed nor working yet
         self._retry: asyncio.TimerHandle | None = None
 
@@ -59,8 +60,7 @@ class Taps:
         seen = self._seen.get(ifindex)
         if seen is None:
             return None
-        at = (i for i in self._open if (own := self._seen.get(i)) and own.wiphy == seen.wiphy)
-        return next((self._open[i] for i in at), None)
+        return next((pump for at, pump in self._open.items() if at.wiphy == seen.wiphy), None)
 
     def notice(self, observations: Iterable[Observation], now: int) -> None:
         """Interfaces come and go."""
@@ -96,25 +96,32 @@ class Taps:
         if self._retry is not None:
             self._retry.cancel()
             self._retry = None
-        failure: str | None = None
-        wanted: dict[int, Monitor] = {}
+        failures: list[str] = []
+        wanted: list[Monitor] = []
         for wiphy in sorted({i.wiphy for i in self._seen.values() if i.type is InterfaceType.MESH}):
             monitors = list(self._monitors(wiphy))
             up = [monitor for monitor in monitors if self._up.get(monitor.ifindex)]
             if up:
-                wanted[up[0].ifindex] = up[0]
+                wanted.append(up[0])
             elif monitors:
-                failure = failure or f"{monitors[0].name} is down"
+                failures.append(f"{monitors[0].name} is down")
             else:
-                failure = failure or f"phy{wiphy} has no monitor interface"
-        for ifindex in self._open.keys() - wanted.keys():
-            self._open.pop(ifindex).close()
-        for ifindex, monitor in wanted.items():
-            if ifindex not in self._open:
-                failure = self._try(monitor, now) or failure
+                failures.append(f"phy{wiphy} has no monitor interface")
+        before = self._tapped
+        for monitor in self._open.keys() - set(wanted):
+            self._open.pop(monitor).close()
+        failures += [why for m in wanted if m not in self._open and (why := self._try(m, now))]
+        for wiphy in sorted(before - self._tapped):
+            self._say(Untapped(wiphy))
+        failure = ", ".join(failures) or None
         if failure != self._said and (wanted or failure):
             self._said = failure
             self._say(SourceState(Frames.name, failure))
+
+    @property
+    def _tapped(self) -> set[int]:
+        """The radios with a tap."""
+        return {monitor.wiphy for monitor in self._open}
 
     def _monitors(self, wiphy: int) -> Iterator[Monitor]:
         for ifindex, seen in sorted(self._seen.items()):
@@ -134,5 +141,5 @@ class Taps:
         pump = Pump(Frames(monitor), self._observed, self._tee)
         pump.notice(self._seen.values(), now)
         pump.open([tap], tap)
-        self._open[monitor.ifindex] = pump
+        self._open[monitor] = pump
         return None

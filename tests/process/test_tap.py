@@ -52,11 +52,12 @@ DATA = RECEIVED + b"\x88\x02" + HEADER + bytes(100)
 def in_namespace(scenario: Callable[[], None]) -> Callable[[], None]:
     """The test in a process that is root of a new network namespace."""
     name = scenario.__name__
+    module = "tests.process." + scenario.__module__.rpartition(".")[2]
 
     @functools.wraps(scenario)
     def test() -> None:
         as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
-        call = f"from tests.process.test_tap import {name}; {name}.__wrapped__()"
+        call = f"from {module} import {name}; {name}.__wrapped__()"
         done = subprocess.run(
             ["unshare", *as_root, "--net", sys.executable, "-c", call],
             cwd=ROOT, capture_output=True, text=True, check=False, timeout=60,

@@ -30,6 +30,7 @@ from meshwatch.observations import (
     Question,
     SourceState,
     StationSeen,
+    Untapped,
 )
 from meshwatch.port import MOST_STRANGERS
 from tests.pure.scenarios import MESH0, MS, PEER, SECOND, Story, station
@@ -288,10 +289,19 @@ def test_without_the_tap_nothing_it_told_remains() -> None:
     air = Air()
     air.beacon(0.5, BEACON, OWN)
     air.met()
-    air.at(air.last_s, SourceState("frames", "mon0 is down"))
+    air.at(air.last_s, Untapped(0))
     assert (air.peer.mesh_id, air.peer.readings.peers) == (None, None)
     row = air.table.row(Key("interface", MESH0, ""))
     assert getattr(row, "mesh_id", "") is None
+
+
+def test_the_tap_of_another_radio_is_another() -> None:
+    air = Air()
+    air.beacon(0.5, BEACON, OWN)
+    air.met()
+    assert air.at(air.last_s, Untapped(1)) == []
+    assert air.at(air.last_s, SourceState("frames", "mon1 is down")) == ["frames: mon1 is down"]
+    assert air.peer.mesh_id == "classroom"
 
 
 def test_strangers_are_bounded() -> None:
