@@ -17,9 +17,7 @@ from msgspec.structs import replace
 from meshwatch import codec, netlink, records
 from meshwatch.absences import CHANNEL_SWITCHES, Absences
 from meshwatch.look import interface_seen
-from meshwatch.model import (
-    InterfaceType,
-)
+from meshwatch.model import InterfaceType
 from meshwatch.nl80211 import CMD_GET_STATION, FAMILY
 from meshwatch.observations import (
     AwaySeen,

@@ -13,16 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from meshwatch.model import (
-    InterfaceType,
-)
+from meshwatch.model import InterfaceType
 from meshwatch.netlink import INTERRUPTED, Request
-from meshwatch.observations import (
-    InterfaceSeen,
-    Station,
-    StationField,
-    StationSeen,
-)
+from meshwatch.observations import InterfaceSeen, Station, StationField, StationSeen
 from meshwatch.records import InterfaceInfo, Message
 
 _GENERATION = int(StationField.GENERATION)  # arithmetic with an IntFlag takes a microsecond

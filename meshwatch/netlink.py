@@ -25,9 +25,7 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
-from meshwatch.observations import (
-    SourceState,
-)
+from meshwatch.observations import SourceState
 
 NLMSG_ERROR = 2
 NLMSG_DONE = 3

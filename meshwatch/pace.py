@@ -19,13 +19,8 @@ The policy for the stations of one interface:
 
 from __future__ import annotations
 
-from meshwatch.model import (
-    Plink,
-)
-from meshwatch.observations import (
-    Station,
-    StationField,
-)
+from meshwatch.model import Plink
+from meshwatch.observations import Station, StationField
 
 MS_NS = 1_000_000
 POLL_NS = 1000 * MS_NS

@@ -12,9 +12,7 @@ from struct import Struct
 from typing import NamedTuple
 
 from meshwatch._csrc import ffi, lib
-from meshwatch.observations import (
-    Station,
-)
+from meshwatch.observations import Station
 
 Buffer = bytes | bytearray | memoryview
 

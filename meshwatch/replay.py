@@ -18,9 +18,7 @@ from typing import Protocol
 from meshwatch.capture import CapturedNl80211, CapturedRtnetlink
 from meshwatch.echoes import Echoes
 from meshwatch.frames import Frames
-from meshwatch.model import (
-    Change,
-)
+from meshwatch.model import Change
 from meshwatch.neighborhood import Neighborhood
 from meshwatch.nl80211 import Nl80211
 from meshwatch.observations import (

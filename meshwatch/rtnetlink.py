@@ -26,14 +26,7 @@ from meshwatch.netlink import (
     header,
     split,
 )
-from meshwatch.observations import (
-    Deaf,
-    InterfaceDeleted,
-    LinkSeen,
-    Observation,
-    Question,
-    Settled,
-)
+from meshwatch.observations import Deaf, InterfaceDeleted, LinkSeen, Observation, Question, Settled
 from meshwatch.pace import MS_NS, Pace
 
 RTM_NEWLINK = 16

@@ -11,13 +11,7 @@ from meshwatch.glances import Glances
 from meshwatch.look import Look
 from meshwatch.measuring import Measuring
 from meshwatch.model import InterfaceType
-from meshwatch.observations import (
-    InterfaceSeen,
-    Observation,
-    ProbeAnswered,
-    Station,
-    StationSeen,
-)
+from meshwatch.observations import InterfaceSeen, Observation, ProbeAnswered, Station, StationSeen
 from meshwatch.pace import Pace, Spells
 from meshwatch.probes import Probes
 

@@ -10,15 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bus.harness import (
-    DEADLINE_S,
-    NAME,
-    ROOT,
-    MessageDaemon,
-    World,
-    interface,
-    published,
-)
+from tests.bus.harness import DEADLINE_S, NAME, ROOT, MessageDaemon, World, interface, published
 
 POLICY = Path(__file__).parents[2] / "udev/org.meshwatch.conf"
 NOBODY = 65534

@@ -11,10 +11,7 @@ from typing import Self
 
 from meshwatch import protocol
 from meshwatch.feed import Feed
-from meshwatch.model import (
-    InterfaceType,
-    Plink,
-)
+from meshwatch.model import InterfaceType, Plink
 from meshwatch.observations import (
     InterfaceSeen,
     LinkSeen,

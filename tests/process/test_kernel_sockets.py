@@ -19,11 +19,7 @@ import pytest
 from meshwatch import codec, kernel
 from meshwatch.kernel import Channel, FamilyAbsent
 from meshwatch.neighborhood import Neighborhood
-from meshwatch.observations import (
-    LinkSeen,
-    Observation,
-    Settled,
-)
+from meshwatch.observations import LinkSeen, Observation, Settled
 from meshwatch.records import FamilyInfo, Kind, Message, decode
 from meshwatch.rtnetlink import Rtnetlink
 

@@ -7,12 +7,7 @@ from typing import NamedTuple
 
 from hypothesis import strategies as st
 
-from meshwatch.model import (
-    AddressProof,
-    Change,
-    InterfaceType,
-    Plink,
-)
+from meshwatch.model import AddressProof, Change, InterfaceType, Plink
 from meshwatch.observations import (
     AddressFailed,
     AddressSeen,

@@ -17,13 +17,7 @@ from meshwatch.model import (
     Row,
     Source,
 )
-from meshwatch.observations import (
-    InterfaceSeen,
-    Observation,
-    Station,
-    StationField,
-    StationSeen,
-)
+from meshwatch.observations import InterfaceSeen, Observation, Station, StationField, StationSeen
 from meshwatch.table import Table
 
 MS = 1_000_000

@@ -5,16 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from meshwatch.claimed import MOST_CLAIMS, MOST_OF_ONE_USER
-from meshwatch.model import (
-    Change,
-    Clash,
-    Interface,
-    InterfaceType,
-    Key,
-    Neighbor,
-    Plink,
-    Service,
-)
+from meshwatch.model import Change, Clash, Interface, InterfaceType, Key, Neighbor, Plink, Service
 from meshwatch.observations import (
     Beacon,
     BeaconSeen,

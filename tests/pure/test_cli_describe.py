@@ -11,15 +11,7 @@ from msgspec.structs import fields, replace
 from meshwatch.cli import describe
 from meshwatch.client import Mirror, NeighborKey
 from meshwatch.model import Presence
-from meshwatch.protocol import (
-    Address,
-    Claim,
-    Evidence,
-    Interface,
-    Neighbor,
-    Readings,
-    Service,
-)
+from meshwatch.protocol import Address, Claim, Evidence, Interface, Neighbor, Readings, Service
 
 NOW = 1_795_000_000_000
 ANNA, BEN = "02:00:00:00:00:01", "02:00:00:00:00:02"

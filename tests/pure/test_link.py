@@ -6,15 +6,8 @@ import pytest
 
 from meshwatch.hearing import Hearing
 from meshwatch.link import Link
-from meshwatch.model import (
-    InterfaceType,
-    Plink,
-    PowerMode,
-    Readings,
-)
-from meshwatch.observations import (
-    Station,
-)
+from meshwatch.model import InterfaceType, Plink, PowerMode, Readings
+from meshwatch.observations import Station
 from meshwatch.portrait import neighbor
 from meshwatch.portrait import readings as readings_of
 from tests.pure.scenarios import MESH0, MS, PEER, SECOND, station

@@ -8,18 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshwatch.netlink import (
-    ANSWER_TIMEOUT_NS,
-    Exchange,
-    Health,
-    Request,
-    error_of,
-    header,
-    split,
-)
-from meshwatch.observations import (
-    SourceState,
-)
+from meshwatch.netlink import ANSWER_TIMEOUT_NS, Exchange, Health, Request, error_of, header, split
+from meshwatch.observations import SourceState
 from tests.pure import kernel_bytes as k
 
 

@@ -9,11 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshwatch.model import (
-    InterfaceType,
-    Plink,
-    Source,
-)
+from meshwatch.model import InterfaceType, Plink, Source
 from meshwatch.nl80211 import Nl80211
 from meshwatch.observations import (
     CandidateSeen,

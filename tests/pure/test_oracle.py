@@ -10,9 +10,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshwatch.observations import (
-    Station,
-)
+from meshwatch.observations import Station
 from meshwatch.pcap import CaptureFile
 from meshwatch.records import FamilyInfo, Kind, decode
 from tests.pure.kernel_bytes import FAMILY, NEW_STATION, A, attribute, mac, nl80211, u32

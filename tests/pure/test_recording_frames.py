@@ -13,14 +13,7 @@ from hypothesis import strategies as st
 
 from meshwatch.observations import Monitor
 from meshwatch.pcap import CaptureFile, MalformedCapture
-from meshwatch.recording import (
-    LOST_FRAMES,
-    RADIOTAP,
-    Packet,
-    Recording,
-    Writer,
-    open_recording,
-)
+from meshwatch.recording import LOST_FRAMES, RADIOTAP, Packet, Recording, Writer, open_recording
 
 GENERIC = 16
 NETLINK, RADIOTAP_LINK = 253, 127  # link types

@@ -11,10 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshwatch._csrc import ffi
-from meshwatch.observations import (
-    Station,
-    StationField,
-)
+from meshwatch.observations import Station, StationField
 from meshwatch.records import (
     CandidateInfo,
     FamilyInfo,

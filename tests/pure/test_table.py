@@ -2,20 +2,8 @@
 
 from __future__ import annotations
 
-from meshwatch.model import (
-    Change,
-    InterfaceType,
-    Neighbor,
-    Plink,
-    Presence,
-)
-from meshwatch.observations import (
-    CandidateSeen,
-    Deaf,
-    LinkSeen,
-    StationSeen,
-    StationsSwept,
-)
+from meshwatch.model import Change, InterfaceType, Neighbor, Plink, Presence
+from meshwatch.observations import CandidateSeen, Deaf, LinkSeen, StationSeen, StationsSwept
 from tests.pure.scenarios import MESH0, MS, PEER, SECOND, Story, look, mesh, station
 
 LISTEN, ESTAB, HOLDING = Plink.LISTEN, Plink.ESTAB, Plink.HOLDING

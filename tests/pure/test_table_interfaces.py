@@ -4,14 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from meshwatch.model import (
-    Interface,
-    InterfaceType,
-    Key,
-    Plink,
-    Presence,
-    Source,
-)
+from meshwatch.model import Interface, InterfaceType, Key, Plink, Presence, Source
 from meshwatch.observations import (
     InterfaceDeleted,
     InterfacesSwept,

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from meshwatch.model import (
-    Plink,
-)
+from meshwatch.model import Plink
 from meshwatch.observations import (
     CandidateSeen,
     LinkSeen,

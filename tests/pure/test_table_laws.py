@@ -11,15 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from meshwatch.entry import PACE_NS
-from meshwatch.model import (
-    Change,
-    InterfaceType,
-    Key,
-    Neighbor,
-    Plink,
-    Presence,
-    Row,
-)
+from meshwatch.model import Change, InterfaceType, Key, Neighbor, Plink, Presence, Row
 from meshwatch.observations import (
     Deaf,
     InterfaceSeen,

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from meshwatch.observations import (
-    Observation,
-)
+from meshwatch.observations import Observation
 
 MS = 1_000_000
 

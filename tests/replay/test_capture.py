@@ -10,10 +10,7 @@ from pathlib import Path
 import pytest
 
 from meshwatch.capture import CapturedNl80211, CapturedRtnetlink
-from meshwatch.model import (
-    InterfaceType,
-    Neighbor,
-)
+from meshwatch.model import InterfaceType, Neighbor
 from meshwatch.observations import (
     AwaySeen,
     InterfaceDeleted,

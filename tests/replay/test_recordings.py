@@ -15,14 +15,7 @@ import pytest
 from msgspec.structs import asdict
 
 from meshwatch.model import Key, Neighbor
-from meshwatch.recording import (
-    LOSS_MARK,
-    LOST_FRAMES,
-    RADIOTAP,
-    Packet,
-    Recording,
-    Writer,
-)
+from meshwatch.recording import LOSS_MARK, LOST_FRAMES, RADIOTAP, Packet, Recording, Writer
 from meshwatch.replay import NETLINK_GENERIC, Player, conversations
 from meshwatch.table import Table
 from tools.record.expect import beside, opened, recordings, title

@@ -11,11 +11,7 @@ from pathlib import Path
 from meshwatch import protocol
 from meshwatch.client import Following, NeighborKey, Resynchronised
 from meshwatch.feed import Feed
-from meshwatch.model import (
-    InterfaceType,
-    Neighbor,
-    Plink,
-)
+from meshwatch.model import InterfaceType, Neighbor, Plink
 from meshwatch.observations import (
     InterfaceSeen,
     LinkSeen,

@@ -5,17 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import process_time_ns
 
-from meshwatch.model import (
-    InterfaceType,
-    Plink,
-)
-from meshwatch.observations import (
-    InterfaceSeen,
-    Observation,
-    Station,
-    StationField,
-    StationSeen,
-)
+from meshwatch.model import InterfaceType, Plink
+from meshwatch.observations import InterfaceSeen, Observation, Station, StationField, StationSeen
 from meshwatch.table import Table
 
 SECOND_NS = 1_000_000_000

@@ -10,14 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from scapy.layers.dot11 import (
-    Dot11,
-    Dot11Action,
-    Dot11Beacon,
-    Dot11Elt,
-    Dot11EltRates,
-    RadioTap,
-)
+from scapy.layers.dot11 import Dot11, Dot11Action, Dot11Beacon, Dot11Elt, Dot11EltRates, RadioTap
 from scapy.packet import Packet
 
 from tools.harness.capture import Frame

@@ -13,14 +13,7 @@ from pathlib import Path
 from meshwatch import protocol
 from meshwatch.model import Key, Row
 from meshwatch.recording import LOSS_MARK, Packet
-from meshwatch.replay import (
-    NETLINK_GENERIC,
-    NETLINK_ROUTE,
-    Conversations,
-    Player,
-    captured,
-    ours,
-)
+from meshwatch.replay import NETLINK_GENERIC, NETLINK_ROUTE, Conversations, Player, captured, ours
 from meshwatch.table import Table
 from tools.record.expect import opened, recordings
 
