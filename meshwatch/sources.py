@@ -12,13 +12,7 @@ from meshwatch.config import Config
 from meshwatch.kernel import Channels, FamilyAbsent
 from meshwatch.neighborhood import Neighborhood
 from meshwatch.nl80211 import Nl80211
-from meshwatch.observations import (
-    AddressWanted,
-    Observation,
-    ProbeWanted,
-    Question,
-    SourceState,
-)
+from meshwatch.observations import AddressWanted, Observation, ProbeWanted, Question, SourceState
 from meshwatch.paths import Paths
 from meshwatch.pump import Channel, Pump, Tee
 from meshwatch.rtnetlink import Rtnetlink
