@@ -28,6 +28,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     interfaces: tuple[str, ...] = ()  # empty: every mesh and IBSS interface
     receive_buffer_bytes: int = 1 << 20  # of the kernel sockets
     tap: bool = True  # hear the frames of a monitor interface, if there is one
+    monitors: tuple[str, ...] = ()  # the tap's interfaces; empty: any monitor interface
     beacons: bool = True  # heard by the tap
     probes: bool = True  # of a link that fell silent
     echoes: bool = True  # asked of who arrived, for its addresses
@@ -61,6 +62,13 @@ def parser() -> argparse.ArgumentParser:
         help="watch only this interface; may be repeated (default: all mesh and IBSS interfaces)",
     )
     add("--no-tap", action="store_const", const=False, dest="tap", help="hear no frames")
+    add(
+        "--monitor",
+        metavar="NAME",
+        action="append",
+        dest="monitors",
+        help="hear frames on this monitor interface only; may be repeated (default: on any)",
+    )
     add(
         "--no-beacons",
         action="store_const",

@@ -41,7 +41,10 @@ class Sources:
         self._paths_pump = Pump(Paths(), self._observed, tee)
         self._taps: Taps | None = None
         if settings.tap:
-            self._taps = Taps(self._observed, self._say, tee, beacons=settings.beacons)
+            monitors = frozenset(settings.monitors)
+            self._taps = Taps(
+                self._observed, self._say, tee, beacons=settings.beacons, only=monitors
+            )
         self._wires = Wires(self._observed, self._say, tee) if settings.echoes else None
         self._served_family = 0
         self._family_moved = asyncio.Event()

@@ -30,7 +30,11 @@ Reporter = Callable[[Pump, list[Observation], int], None]
 
 class Taps:
     """The taps there can be, one a radio, as interfaces come and go; the health of all is the
-    source ``frames``."""
+    source ``frames``.
+
+    ``only`` restricts them to monitor interfaces of these names: others may be there for somebody
+    who does not want to find our probes in what he hears.
+    """
 
     def __init__(
         self,
@@ -39,7 +43,9 @@ class Taps:
         tee: Tee | None,
         *,
         beacons: bool,
+        only: frozenset[str] = frozenset(),
     ) -> None:
+        self._only = only
         self._beacons = beacons
         self._observed = observed
         self._say = say
@@ -106,7 +112,8 @@ class Taps:
             elif monitors:
                 failures.append(f"{monitors[0].name} is down")
             else:
-                failures.append(f"phy{wiphy} has no monitor interface")
+                named = " of those named" if self._only else ""
+                failures.append(f"phy{wiphy} has no monitor interface{named}")
         before = self._tapped
         for monitor in self._open.keys() - set(wanted):
             self._open.pop(monitor).close()
@@ -125,7 +132,7 @@ class Taps:
 
     def _monitors(self, wiphy: int) -> Iterator[Monitor]:
         for ifindex, seen in sorted(self._seen.items()):
-            if seen.monitor and seen.wiphy == wiphy:
+            if seen.monitor and seen.wiphy == wiphy and (seen.name in self._only or not self._only):
                 yield Monitor(ifindex=ifindex, name=seen.name, wiphy=wiphy)
 
     def _try(self, monitor: Monitor, now: int) -> str | None:

@@ -24,7 +24,9 @@ class World:
 
     def __init__(self, *only: str) -> None:
         self.said: list[Observation] = []
-        self.taps = Taps(lambda *_: None, self.said.append, None, beacons=True)
+        self.taps = Taps(
+            lambda *_: None, self.said.append, None, beacons=True, only=frozenset(only)
+        )
         self.monitors = [Radio("mon0").monitor.ifindex, Radio("mon1").monitor.ifindex]
         for wiphy in (0, 1):
             mesh = InterfaceSeen(100 + wiphy, f"mesh{wiphy}", InterfaceType.MESH, wiphy, OWN)
@@ -94,6 +96,19 @@ def test_another_monitor_interface_takes_over_without_a_word() -> None:
         before = world.taps.pump_for(100)
         assert world.tell(InterfaceDeleted(world.monitors[0])) == []
         assert world.taps.pump_for(100) not in (None, before)
+        world.taps.close()
+
+    asyncio.run(scenario())
+
+
+@in_namespace
+def test_a_monitor_interface_that_was_not_named_is_left_alone() -> None:
+    async def scenario() -> None:
+        world = World("mon1")
+        without = SourceState("frames", "phy0 has no monitor interface of those named")
+        assert world.monitor(0) == []
+        assert world.monitor(1) == [without]
+        assert world.tapped == [False, True]
         world.taps.close()
 
     asyncio.run(scenario())

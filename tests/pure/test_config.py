@@ -18,6 +18,7 @@ def test_command_line_wins_over_file(tmp_path: Path) -> None:
 
 def test_interface_may_be_repeated() -> None:
     assert load(["--interface", "a", "--interface", "b"]).interfaces == ("a", "b")
+    assert load(["--monitor", "a", "--monitor", "b"]).monitors == ("a", "b")
 
 
 @pytest.mark.parametrize(
