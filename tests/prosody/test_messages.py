@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from tests.prosody.conftest import Room
 from tools.lab.laptop import Laptop, meet, part
+from tools.lab.person import PASSWORD, Person
 
 
 def say(laptop: Laptop, other: Laptop, texts: list[str]) -> None:
@@ -139,13 +143,86 @@ def test_a_message_that_waited_too_long_comes_back(room: Room) -> None:
     ronaldo.holds(0)
 
 
+def test_a_writer_who_is_away_is_told_at_the_next_login(room: Room) -> None:
+    ronaldo = room.laptop("ronaldo", more=f"meshwatch_hold_days = {2 / 86400}")
+    ronaldo.person.say("nobody@nowhere.laptop.example", "are you there?")
+    ronaldo.holds(1)
+    ronaldo.log_out()
+    ronaldo.holds(0)
+    ronaldo.kill()  # an error that waits is on the disk
+    ronaldo.start()
+    error = ronaldo.person.wait(lambda e: e["event"] == "message" and e["type"] == "error")
+    assert error["by"] == "nobody@nowhere.laptop.example"
+    assert "did not come into range in time" in error["text"]
+    ronaldo.log_out()
+    ronaldo.person.say(ronaldo.jid, "once is enough")
+    ronaldo.person.reads("once is enough")
+    assert ronaldo.person.errors() == []
+
+
+def test_a_clock_that_was_in_1970_expires_nothing(room: Room) -> None:
+    ronaldo, ana = room.laptop("ronaldo"), room.laptop("ana")
+    ronaldo.person.say(ana.jid, "the battery of my clock is empty")
+    ronaldo.holds(1)
+    ronaldo.log_out()
+    ronaldo.kill()
+    back_to_1970(ronaldo)
+    ronaldo.start()
+    meet(ronaldo, ana)
+    came = ana.person.reads("the battery of my clock is empty")
+    written = datetime.fromisoformat(came["written"])
+    assert abs(datetime.now(UTC) - written) < timedelta(hours=1)
+    ronaldo.holds(0)
+
+
+def back_to_1970(laptop: Laptop) -> None:
+    """Make the files of a stopped server as if its clock had begun at zero an hour ago."""
+    (held,) = (laptop.home / "data/meshwatch/outbox").glob("*/*/*.xml")
+    number, _, rest = held.name.split(".", 2)
+    held.rename(held.with_name(f"{number}.3590.{rest}"))
+    clock = laptop.home / "data/meshwatch/clock"
+    clock.touch()
+    os.utime(clock, (3600, 3600))
+
+
 def test_more_than_fits_comes_back_at_once(room: Room) -> None:
     ronaldo = room.laptop("ronaldo", more="meshwatch_hold_messages = 2")
-    for text in numbered("full", 3):
-        ronaldo.person.say("ana@ana.laptop.example", text)
-    error = ronaldo.person.wait(lambda e: e["event"] == "message" and e["type"] == "error")
+    say_and_fail(ronaldo, "ana@ana.laptop.example", numbered("full", 2))
+    assert ronaldo.held() == 1
+
+
+def say_and_fail(laptop: Laptop, to: str, texts: list[str]) -> None:
+    """Write these messages, of which the last comes back for want of room."""
+    for text in texts:
+        laptop.person.say(to, text)
+    error = laptop.person.wait(lambda e: e["event"] == "message" and e["type"] == "error")
     assert "too many messages" in error["text"]
+
+
+def test_one_writer_and_one_domain_leave_room_for_others(room: Room) -> None:
+    ronaldo = room.laptop("ronaldo", more="meshwatch_hold_messages = 4")
+    ronaldo.control("register", "rosa", ronaldo.domain, PASSWORD)
+    say_and_fail(ronaldo, "ana@ana.laptop.example", numbered("mine", 3))
     assert ronaldo.held() == 2
+    rosa = Person(ronaldo.station, f"rosa@{ronaldo.domain}")
+    try:
+        rosa.say("ana@ana.laptop.example", "there is no more room for Ana")
+        error = rosa.wait(lambda e: e["event"] == "message" and e["type"] == "error")
+        assert "too many messages" in error["text"]
+        rosa.say("eva@eva.laptop.example", "but for others")
+        ronaldo.holds(3)
+    finally:
+        rosa.close()
+
+
+def test_who_asks_not_to_be_stored_is_not(room: Room) -> None:
+    ronaldo = room.laptop("ronaldo")
+    ronaldo.person.say("ana@ana.laptop.example", "not in an archive", hint="no-permanent-store")
+    ronaldo.holds(1)  # XEP-0334: "happy for it to be stored temporarily"
+    ronaldo.person.say("ana@ana.laptop.example", "not at all", hint="no-store")
+    error = ronaldo.person.wait(lambda e: e["event"] == "message" and e["type"] == "error")
+    assert error["text"] == "not in radio range"
+    assert ronaldo.held() == 1
 
 
 def test_a_request_that_is_repeated_at_each_login_is_held_once(room: Room) -> None:

@@ -28,6 +28,8 @@ class Person(slixmpp.ClientXMPP):
         self.enable_starttls = self.enable_direct_tls = False
         self.enable_plaintext = True
         self.auto_authorize = self.auto_subscribe = True
+        self.register_plugin("xep_0203")  # when a message was written
+        self.register_plugin("xep_0334")  # how it may be kept
         self.add_event_handler("session_start", self.begin)
         self.add_event_handler("message", self.show_message)
         self.add_event_handler("message_error", self.show_message)
@@ -53,6 +55,7 @@ class Person(slixmpp.ClientXMPP):
             by=message["from"].bare,
             body=message["body"],
             text=text,
+            written=message["delay"]["stamp"].isoformat() if message["delay"]["stamp"] else None,
         )
 
     def show_presence(self, presence: Any) -> None:
@@ -66,7 +69,7 @@ class Person(slixmpp.ClientXMPP):
         show("roster", contacts=contacts)
 
     async def orders(self) -> None:
-        """subscribe JID, or: say JID TEXT"""
+        """subscribe JID; say JID TEXT; or, with a hint how to keep it: say:no-store JID TEXT"""
         reader = asyncio.StreamReader()
         loop = asyncio.get_running_loop()
         await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
@@ -74,8 +77,11 @@ class Person(slixmpp.ClientXMPP):
             order, jid, *text = line.split(" ", 2)
             if order == "subscribe":
                 self.send_presence_subscription(pto=slixmpp.JID(jid))
-            elif order == "say":
-                self.send_message(slixmpp.JID(jid), text[0], mtype="chat")
+            elif order.partition(":")[0] == "say":
+                message = self.make_message(slixmpp.JID(jid), text[0], mtype="chat")
+                if hint := order.partition(":")[2]:
+                    message.enable(hint)
+                message.send()
         self.disconnect()
 
 

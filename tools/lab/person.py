@@ -52,9 +52,9 @@ class Person:
         self._process.stdin.flush()
         return ordered_at
 
-    def say(self, to: str, text: str) -> float:
-        """Send a message; when, on the monotonic clock."""
-        return self._order(f"say {to} {text}")
+    def say(self, to: str, text: str, *, hint: str = "") -> float:
+        """Send a message, maybe with a hint how to keep it; when, on the monotonic clock."""
+        return self._order(f"say{':' + hint if hint else ''} {to} {text}")
 
     def subscribe(self, to: str) -> None:
         """Ask to see somebody."""

@@ -7,6 +7,7 @@
 local datetime = require "util.datetime"
 local st = require "util.stanza"
 
+local clock = part "clock"
 local outbox = part "outbox"
 
 local courier = {}
@@ -36,7 +37,7 @@ local function stream_of(session)
 end
 
 function courier.expired(entry)
-    return os.time() - entry.held_s >= hold_s
+    return clock.now() - entry.held_s >= hold_s
 end
 
 local function send(session, stream, entry)
@@ -45,8 +46,8 @@ local function send(session, stream, entry)
         module:log("error", "%s cannot be read any more: dropped", entry.path)
         return outbox.remove(entry)
     end
-    if os.time() - entry.held_s >= LATE_S then
-        local stamp = datetime.datetime(entry.held_s)
+    if clock.now() - entry.held_s >= LATE_S then
+        local stamp = datetime.datetime(clock.wall(entry.held_s))
         stanza:tag("delay", { xmlns = "urn:xmpp:delay", from = entry.from, stamp = stamp }):up()
     end
     stanza:tag("once", { xmlns = ONCE, id = entry.id }):up()

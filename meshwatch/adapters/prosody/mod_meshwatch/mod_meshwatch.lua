@@ -21,12 +21,14 @@ function part(name) -- luacheck: ignore 111
 end
 
 local neighbors = part "neighbors"
+local clock = part "clock"
 local outbox = part "outbox"
 local taken = part "taken"
 local pins = part "pins"
 local contacts = part "contacts"
 local courier = part "courier"
 local links = part "links"
+local overdue = part "overdue"
 local news = part "news"
 local shell = part "shell"
 
@@ -67,18 +69,6 @@ local function lasting(stanza)
         and not only_chat_states(stanza)
 end
 
--- Prosody repeats a subscription request at each login; once is enough for who reads it later.
-local function repeated(from, to, stanza)
-    for _, entry in ipairs(stanza.name == "presence" and outbox.entries(from, to) or {}) do
-        local held = outbox.stanza(entry)
-        local attr = held and held.name == "presence" and held.attr or {}
-        if attr.type == stanza.attr.type and attr.from == stanza.attr.from and attr.to == stanza.attr.to then
-            return true
-        end
-    end
-    return false
-end
-
 local function answer(host_module, stanza, condition, text)
     local kind = stanza.attr.type
     if kind ~= "error" and kind ~= "result" then
@@ -97,7 +87,8 @@ local function say(host_module, event)
     end
     courier.strip(stanza)
     if lasting(stanza) then
-        if repeated(from, to, stanza) then
+        -- Prosody repeats a subscription request at each login; once is enough for who reads it later.
+        if stanza.name == "presence" and outbox.has_like(from, to, stanza) then
             return true
         end
         local entry, condition, text = outbox.put(from, to, stanza)
@@ -140,39 +131,6 @@ local function hear(host, handlers, event_name, event)
     return result
 end
 
--- ---- what waited too long --------------------------------------------------------------------
-
--- Somebody who can be told that a message never arrived: its writer, on any device.
-local function writer_of(stanza)
-    local bare = jid.bare(stanza.attr.from)
-    if prosody.full_sessions[stanza.attr.from] then
-        return stanza.attr.from
-    end
-    local user = prosody.bare_sessions[bare]
-    local _, session = next(user and user.sessions or {})
-    return session and session.full_jid
-end
-
-local function expire()
-    for _, entry in ipairs(outbox.all()) do
-        if courier.expired(entry) and not entry.session then
-            local stanza = outbox.stanza(entry)
-            local writer = stanza and stanza.name == "message" and writer_of(stanza)
-            local nobody = not (stanza and stanza.name == "message")
-            -- An error is never stored for later: wait for the writer, but not for ever.
-            if writer or nobody or os.time() - entry.held_s >= 2 * hold_s then
-                outbox.remove(entry)
-            end
-            if writer then
-                stanza.attr.from = writer
-                module:context(entry.from):send(st.error_reply(stanza, "cancel", "remote-server-timeout",
-                    "not delivered: the neighbor did not come into range in time"))
-            end
-        end
-    end
-    return math.max(1, math.min(60, hold_s / 4))
-end
-
 -- ---- Prosody's events ------------------------------------------------------------------------
 
 -- Since 0.12.4 Prosody asks before it connects. Before, mod_s2s takes this function from the table
@@ -198,6 +156,7 @@ function module.add_host(host_module)
     host_module:depends("smacks")
     contacts.add_host(host_module)
     courier.add_host(host_module)
+    overdue.add_host(host_module)
     links.add_host(host_module)
     host_module:hook("route/remote", function(event)
         return say(host_module, event)
@@ -250,11 +209,12 @@ local function start()
     links.start(function()
         return news.connected
     end)
-    module:add_timer(1, expire)
+    overdue.start(hold_s)
     news.start(socket_path, neighbors)
 end
 
 part "disk".make_directory(directory)
+clock.open(directory .. "/clock", hold_s)
 outbox.open(directory .. "/outbox", { messages = hold_messages, bytes = hold_bytes })
 taken.open(directory .. "/taken")
 local first_use = { allowed = pin_first_use, direct = pin_only_direct, sae = pin_only_sae }

@@ -1,6 +1,6 @@
 -- What the operator can ask and say: prosodyctl shell meshwatch <command>.
 
-local courier = part "courier"
+local clock = part "clock"
 local neighbors = part "neighbors"
 local outbox = part "outbox"
 local pins = part "pins"
@@ -60,13 +60,12 @@ function commands:held()
     local boxes = {}
     for _, entry in ipairs(outbox.all()) do
         local box = entry.from .. " -> " .. entry.to
-        boxes[box] = boxes[box] or { count = 0, oldest_s = entry.held_s, expired = 0 }
+        boxes[box] = boxes[box] or { count = 0, oldest_s = clock.wall(entry.held_s) }
         boxes[box].count = boxes[box].count + 1
-        boxes[box].expired = boxes[box].expired + (courier.expired(entry) and 1 or 0)
     end
     for _, box in ipairs(sorted(boxes)) do
         local oldest = os.date("%Y-%m-%d %H:%M", boxes[box].oldest_s)
-        self.session.print(box, boxes[box].count, "since " .. oldest, boxes[box].expired .. " expired")
+        self.session.print(box, boxes[box].count, "since " .. oldest)
     end
     return true, ("%d held, %d bytes"):format(outbox.count, outbox.bytes)
 end
