@@ -1,11 +1,13 @@
-"""Capture files, pcapng and pcap of either byte order, as a stream of frames of any kind.
+"""Capture files, pcapng and pcap, as a stream of frames of any kind.
 
-Formats: draft-ietf-opsawg-pcapng, draft-ietf-opsawg-pcap.
+Formats: draft-ietf-opsawg-pcapng, draft-ietf-opsawg-pcap. A file has the byte order of the machine
+that wrote it, and so has the netlink in it: one of the other order is refused.
 """
 
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
@@ -18,6 +20,8 @@ PACKET_FLAGS = 2  # an option of an enhanced packet
 INBOUND, OUTBOUND = 1, 2  # the lowest two of its bits
 
 _SECTION_WORD = b"\x0a\x0d\x0d\x0a"  # the same in either byte order
+_ORDER_WORD = struct.pack("=I", BYTE_ORDER_MAGIC)
+_OTHER_ORDER = "from a machine of the other byte order, whose netlink cannot be read here"
 _PCAP_TICKS = {0xA1B2C3D4: 1_000_000, 0xA1B23C4D: 1_000_000_000}
 _SECOND_NS = 1_000_000_000
 _BYTES_MAX = 16 * 1024 * 1024
@@ -25,7 +29,7 @@ _TIME_NS_MAX = (1 << 62) - 1
 
 
 class MalformedCapture(ValueError):
-    """The file is no capture, or is damaged at byte ``offset``."""
+    """The file is no capture that can be read here, or is damaged at byte ``offset``."""
 
     def __init__(self, offset: int, problem: str) -> None:
         super().__init__(f"at byte {offset}: {problem}")
@@ -79,11 +83,12 @@ class CaptureFile:
             if word == _SECTION_WORD:
                 yield from self._pcapng(word)
                 return
-            for order in "<>":
-                magic = struct.unpack(order + "I", word)[0] if word else 0
-                if magic in _PCAP_TICKS:
-                    yield from self._pcap(order, _PCAP_TICKS[magic])
-                    return
+            magic = int.from_bytes(word, sys.byteorder)
+            if magic in _PCAP_TICKS:
+                yield from self._pcap(_PCAP_TICKS[magic])
+                return
+            if int.from_bytes(word[::-1], sys.byteorder) in _PCAP_TICKS:
+                raise MalformedCapture(0, _OTHER_ORDER)
             raise MalformedCapture(0, "neither pcapng nor pcap")
         except EOFError:
             self.cut = True
@@ -115,21 +120,18 @@ class CaptureFile:
             raise MalformedCapture(self._offset, "a frame out of time")
         return Frame(interface, time_ns, data, len(data) < original, outbound)
 
-    def _pcap(self, order: str, ticks_per_second: int) -> Iterator[Frame]:
-        linktype = struct.unpack(order + "16xI", self._take(20))[0] & 0x0FFFFFFF
+    def _pcap(self, ticks_per_second: int) -> Iterator[Frame]:
+        linktype = struct.unpack("=16xI", self._take(20))[0] & 0x0FFFFFFF
         interface = Interface(linktype, ticks_per_second)
         while word := self._take_word():
             start = self._offset - 4
-            seconds, fraction, captured, original = struct.unpack(
-                order + "IIII", word + self._take(12)
-            )
+            seconds, fraction, captured, original = struct.unpack("=IIII", word + self._take(12))
             if captured > _BYTES_MAX:
                 raise MalformedCapture(start, f"a frame of {captured} bytes")
             ticks = seconds * ticks_per_second + fraction
             yield self._frame(interface, ticks, self._take(captured), original)
 
     def _pcapng(self, word: bytes) -> Iterator[Frame]:
-        order = "<"
         interfaces: list[Interface] = []
         while word:
             start = self._offset - 4
@@ -137,27 +139,28 @@ class CaptureFile:
             body = b""
             if word == _SECTION_WORD:
                 body = self._take(4)
-                order = "<" if int.from_bytes(body, "little") == BYTE_ORDER_MAGIC else ">"
-                if struct.unpack(order + "I", body)[0] != BYTE_ORDER_MAGIC:
+                if body == _ORDER_WORD[::-1]:
+                    raise MalformedCapture(start, _OTHER_ORDER)
+                if body != _ORDER_WORD:
                     raise MalformedCapture(start, "a section without byte order")
-            kind, length = struct.unpack(order + "II", word + lead)
+            kind, length = struct.unpack("=II", word + lead)
             if length % 4 or not 12 + len(body) <= length <= _BYTES_MAX:
                 raise MalformedCapture(start, f"a block of {length} bytes")
             body += self._take(length - 12 - len(body))
-            if struct.unpack(order + "I", self._take(4))[0] != length:
+            if struct.unpack("=I", self._take(4))[0] != length:
                 raise MalformedCapture(start, "a block whose two lengths differ")
             try:
                 if kind == SECTION:
                     interfaces = []
-                    self._describe(order, body)
+                    self._describe(body)
                 elif kind == INTERFACE:
-                    interfaces.append(_interface(order, body))
+                    interfaces.append(_interface(body))
                 elif kind == ENHANCED_PACKET:
-                    number, high, low, captured, original = struct.unpack_from(order + "5I", body)
+                    number, high, low, captured, original = struct.unpack_from("=5I", body)
                     if captured > len(body) - 20:
                         raise IndexError("a frame longer than its block")
                     data = body[20 : 20 + captured]
-                    outbound = _outbound(order, body[20 + captured + -captured % 4 :])
+                    outbound = _outbound(body[20 + captured + -captured % 4 :])
                     ticks = high << 32 | low
                     yield self._frame(interfaces[number], ticks, data, original, outbound)
                 elif kind in (SIMPLE_PACKET, OBSOLETE_PACKET):
@@ -166,23 +169,23 @@ class CaptureFile:
                 raise MalformedCapture(start, f"block of type {kind}: {error}") from error
             word = self._take_word()
 
-    def _describe(self, order: str, body: bytes) -> None:
-        for code, value in _options(order, body[16:]):
+    def _describe(self, body: bytes) -> None:
+        for code, value in _options(body[16:]):
             if code == USER_APPLICATION and not self.application:
                 self.application = value.decode(errors="replace")
             elif code == COMMENT:
                 self.comments.append(value.decode(errors="replace"))
 
 
-def _interface(order: str, body: bytes) -> Interface:
-    interface = Interface(struct.unpack_from(order + "H6x", body)[0])
-    for code, value in _options(order, body[8:]):
+def _interface(body: bytes) -> Interface:
+    interface = Interface(struct.unpack_from("=H6x", body)[0])
+    for code, value in _options(body[8:]):
         if code == TIME_RESOLUTION:
             exponent = value[0] & 0x7F
             ticks_per_second = 2**exponent if value[0] & 0x80 else 10**exponent
             interface = interface._replace(ticks_per_second=ticks_per_second)
         elif code == TIME_OFFSET:
-            wall_offset_s = struct.unpack(order + "q", value)[0]
+            wall_offset_s = struct.unpack("=q", value)[0]
             interface = interface._replace(wall_offset_s=wall_offset_s)
         elif code == NAME:
             interface = interface._replace(name=value.decode(errors="replace"))
@@ -192,18 +195,18 @@ def _interface(order: str, body: bytes) -> Interface:
     return interface
 
 
-def _outbound(order: str, options: bytes) -> bool:
-    for code, value in _options(order, options):
+def _outbound(options: bytes) -> bool:
+    for code, value in _options(options):
         if code == PACKET_FLAGS:
-            flags: int = struct.unpack(order + "I", value)[0]
+            flags: int = struct.unpack("=I", value)[0]
             return flags & 3 == OUTBOUND
     return False
 
 
-def _options(order: str, data: bytes) -> Iterator[tuple[int, bytes]]:
+def _options(data: bytes) -> Iterator[tuple[int, bytes]]:
     offset = 0
     while offset < len(data):
-        code, length = struct.unpack_from(order + "HH", data, offset)
+        code, length = struct.unpack_from("=HH", data, offset)
         value = data[offset + 4 : offset + 4 + length]
         if code == 0:
             return

@@ -148,6 +148,16 @@ def test_frames_that_others_captured_are_refused(tmp_path: Path) -> None:
     assert "Traceback" not in complaint
 
 
+def test_a_capture_from_a_machine_of_the_other_byte_order_is_refused(tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign.pcap"
+    order = ">" if sys.byteorder == "little" else "<"
+    foreign.write_bytes(struct.pack(order + "IHHIIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 253))
+    status, complaint = refused("--replay", str(foreign), directory=tmp_path)
+    assert status == 1
+    assert "the other byte order" in complaint
+    assert "Traceback" not in complaint
+
+
 def test_mistakes_are_named(tmp_path: Path) -> None:
     garbage = tmp_path / "garbage.pcapng"
     garbage.write_bytes(b"not a capture at all, whatever its name says")

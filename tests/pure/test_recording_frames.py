@@ -75,17 +75,16 @@ def test_a_frame_may_be_older_than_the_datagram_before_it(tmp_path: Path) -> Non
 # ---- files of others, and damaged ones ----------------------------------------------------------
 
 
-def option(order: str, code: int, value: bytes) -> bytes:
-    return struct.pack(order + "HH", code, len(value)) + value + bytes(-len(value) % 4)
+def option(code: int, value: bytes) -> bytes:
+    return struct.pack("=HH", code, len(value)) + value + bytes(-len(value) % 4)
 
 
-def block(order: str, kind: int, body: bytes) -> bytes:
-    length = struct.pack(order + "I", len(body) + 12)
-    return struct.pack(order + "I", kind) + length + body + length
+def block(kind: int, body: bytes) -> bytes:
+    length = struct.pack("=I", len(body) + 12)
+    return struct.pack("=I", kind) + length + body + length
 
 
 def capture(
-    order: str = "<",
     *,
     application: bytes = b"meshwatch 9",
     comment: bytes = b"monitor 7 0",
@@ -94,27 +93,24 @@ def capture(
     lost: int = 0,
 ) -> bytes:
     """A capture of one frame on mon0, ``lost`` bytes of which were not kept."""
-    section = struct.pack(order + "IHHq", 0x1A2B3C4D, 1, 0, -1) + option(order, 4, application)
-    interface = struct.pack(order + "HHI", linktype, 0, 0)
-    interface += option(order, 1, comment) + option(order, 2, b"mon0") + bytes(4)
-    packet = struct.pack(order + "IIIII", 0, 0, 3_500_000, len(FRAME), len(FRAME) + lost) + FRAME
+    section = struct.pack("=IHHq", 0x1A2B3C4D, 1, 0, -1) + option(4, application)
+    interface = struct.pack("=HHI", linktype, 0, 0)
+    interface += option(1, comment) + option(2, b"mon0") + bytes(4)
+    packet = struct.pack("=IIIII", 0, 0, 3_500_000, len(FRAME), len(FRAME) + lost) + FRAME
     if flags is not None:
-        packet += option(order, 1, b"a comment") + option(order, 2, struct.pack(order + "I", flags))
-    return block(order, 0x0A0D0D0A, section) + block(order, 1, interface) + block(order, 6, packet)
+        packet += option(1, b"a comment") + option(2, struct.pack("=I", flags))
+    return block(0x0A0D0D0A, section) + block(1, interface) + block(6, packet)
 
 
 def read(data: bytes) -> list[Packet]:
     return list(Recording(BytesIO(data)))
 
 
-@pytest.mark.parametrize("order", "<>")
 @pytest.mark.parametrize(
     ("flags", "outgoing"), [(None, False), (INBOUND, False), (0x44 | OUTBOUND, True), (3, False)]
 )
-def test_the_direction(order: str, flags: int | None, outgoing: bool) -> None:
-    assert read(capture(order, flags=flags)) == [
-        Packet(3_500_000_000, RADIOTAP, outgoing, FRAME, MON0)
-    ]
+def test_the_direction(flags: int | None, outgoing: bool) -> None:
+    assert read(capture(flags=flags)) == [Packet(3_500_000_000, RADIOTAP, outgoing, FRAME, MON0)]
 
 
 def test_a_shortened_frame_is_a_loss() -> None:
