@@ -62,9 +62,10 @@ static enum mw_frame_reason decode_element(uint8_t id, struct span in, struct mw
 	case ELEMENT_MESH_CONFIGURATION:
 		if (frame->present & BIT(MW_HAS_CONFIGURATION))
 			break;
-		if (in.left != sizeof(frame->configuration))
+		/* More may follow some day: so mac80211 has it (_ieee802_11_parse_elems). */
+		if (in.left < sizeof(frame->configuration))
 			return MW_FRAME_ELEMENT_SIZE;
-		memcpy(&frame->configuration, in.at, in.left);
+		memcpy(&frame->configuration, in.at, sizeof(frame->configuration));
 		frame->present |= BIT(MW_HAS_CONFIGURATION);
 		break;
 	case ELEMENT_PEERING_MANAGEMENT:
@@ -106,11 +107,10 @@ enum { /* first byte of frame control: protocol version 0, type, subtype (table 
 
 enum { /* second byte */
 	CONTROL_MORE_FRAGMENTS = 0x04,
-	CONTROL_PROTECTED = 0x40,
-	CONTROL_HTC = 0x80 /* management: an HT Control field ends the header */
+	CONTROL_PROTECTED = 0x40
 };
 
-enum { HT_CONTROL_SIZE = 4, QOS_CONTROL_SIZE = 2, TIMESTAMP_SIZE = 8, CHECKSUM_SIZE = 4 };
+enum { QOS_CONTROL_SIZE = 2, TIMESTAMP_SIZE = 8, CHECKSUM_SIZE = 4 };
 enum { FRAGMENT_NUMBER = 0x0f };
 enum { CATEGORY_SELF_PROTECTED = 15 };
 
@@ -185,7 +185,7 @@ static bool is_station(const uint8_t address[MW_ADDRESS_SIZE])
 
 static enum mw_frame_reason decode_80211(struct span in, struct mw_frame *frame)
 {
-	struct span start = in, ht_control;
+	struct span start = in;
 	uint8_t control[2];
 	struct header header;
 
@@ -205,8 +205,8 @@ static enum mw_frame_reason decode_80211(struct span in, struct mw_frame *frame)
 	memcpy(frame->transmitter, header.transmitter, sizeof(frame->transmitter));
 	if (control[0] == CONTROL_QOS_NULL)
 		return decode_qos_null(in, frame);
-	if (control[1] & CONTROL_HTC && !span_take(&in, HT_CONTROL_SIZE, &ht_control))
-		return MW_FRAME_SHORT;
+	/* An HT Control field would come here; mac80211 reads the body at once (net/mac80211/rx.c,
+	 * struct ieee80211_mgmt), and so does the tap's filter. */
 	return control[0] == CONTROL_BEACON ? decode_beacon(in, frame) : decode_action(in, frame);
 }
 

@@ -323,8 +323,20 @@ static void test_element_sizes(void)
 
 		begin_beacon(&w);
 		write_element(&w, 113, bytes, size);
-		CHECK(decode(&w) == (size == 7 ? MW_FRAME_OK : MW_FRAME_ELEMENT_SIZE));
+		CHECK(decode(&w) == (size >= 7 ? MW_FRAME_OK : MW_FRAME_ELEMENT_SIZE));
 	}
+}
+
+static void test_a_longer_configuration(void)
+{
+	struct writer w;
+
+	begin_beacon(&w);
+	write_element(&w, 113, BYTES("\1\2\3\4\5\6\7\xff\xff"));
+	write_element(&w, 114, BYTES("testmesh"));
+	CHECK(decode(&w) == MW_FRAME_OK && frame.kind == MW_FRAME_BEACON);
+	CHECK(!memcmp(&frame.configuration, "\1\2\3\4\5\6\7", 7));
+	CHECK(frame.mesh_id_size == 8 && !memcmp(frame.mesh_id, "testmesh\0", 9));
 }
 
 static void test_first_element_counts(void)
@@ -420,8 +432,8 @@ static void test_peering_frames(void)
 	write_bytes(&w, "\x8c\0\xff\xff\xff", 5); /* in a beacon nothing is encrypted */
 	CHECK(decode(&w) == MW_FRAME_ELEMENT);
 
-	begin(&w, "\xd0\x80"); /* HT Control */
-	write_bytes(&w, "\1\2\3\4\x0f\3", 6);
+	begin(&w, "\xd0\x80"); /* the bit of an HT Control field, which mac80211 does not look for */
+	write_bytes(&w, "\x0f\3", 2);
 	write_element(&w, 117, BYTES("\1\0\1\2\x34\0"));
 	CHECK(decode(&w) == MW_FRAME_OK && frame.kind == MW_FRAME_PEERING && frame.reason == 52);
 }
@@ -567,6 +579,7 @@ int main(int argc, char **argv)
 	test_beacons();
 	test_foreign_beacons();
 	test_element_sizes();
+	test_a_longer_configuration();
 	test_first_element_counts();
 	test_malformed_beacons();
 	test_peering_management();

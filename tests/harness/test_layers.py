@@ -196,11 +196,21 @@ def test_a_wrong_length_swallows_nothing(element: Packet) -> None:
     for data in (bytes(element)[2:] + b"\x00", bytes(element)[2:-1], b""):
         if isinstance(element, Dot11EltMeshID) and len(data) <= 32:
             continue
+        if isinstance(element, Dot11EltMeshConfiguration) and len(data) >= 7:
+            continue
         spoiled = bytes([element.ID, len(data)]) + data
         packet = Dot11MeshAction(b"\x01" + spoiled + after)
         assert type(packet.payload) is Dot11Elt
         assert packet.haslayer(Dot11EltRates)
         assert rebuilt(packet) == b"\x01" + spoiled + after
+
+
+def test_a_configuration_may_be_longer() -> None:
+    """tshark does not read it then; mac80211 does."""
+    element = Dot11EltMeshConfiguration(peerings=1, more=b"new")
+    packet = Dot11MeshAction(bytes(Dot11MeshAction() / element / Dot11EltRates(rates=[0x82])))
+    assert packet.payload.peerings == 1
+    assert packet.haslayer(Dot11EltRates)
 
 
 def test_what_follows_a_mic_is_encrypted() -> None:

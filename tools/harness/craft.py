@@ -113,7 +113,8 @@ def malformed_beacons(sender: str, mesh_id: bytes) -> Iterator[Crafted]:
         plain = Dot11Elt(ID=MESH_ID, info=b"M" * size)
         yield Crafted(f"beacon with a mesh ID of {size} bytes", _replaced(good, MESH_ID, plain))
     for size in (0, 6, 8, 255):
-        plain = Dot11Elt(ID=MESH_CONFIGURATION, info=b"\x01" * size)
+        whole = bytes(Dot11EltMeshConfiguration())[2:] + bytes(size)
+        plain = Dot11Elt(ID=MESH_CONFIGURATION, info=whole[:size])
         name = f"beacon with a configuration of {size} bytes"
         yield Crafted(name, _replaced(good, MESH_CONFIGURATION, plain))
     for number in (MESH_ID, MESH_CONFIGURATION):

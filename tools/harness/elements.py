@@ -80,7 +80,7 @@ class Dot11EltMesh(Dot11Elt):
 
 
 class Dot11EltMeshConfiguration(Dot11EltMesh):
-    """9.4.2.98."""
+    """9.4.2.98; whatever follows is left to those who know it, as mac80211 does."""
 
     name = "802.11 Mesh Configuration"
     fields_desc = [
@@ -100,11 +100,12 @@ class Dot11EltMeshConfiguration(Dot11EltMesh):
             ["accepting", "mcca_supported", "mcca_enabled", "forwarding", "mbca_enabled",
              "tbtt_adjusting", "power_save", "reserved"],
         ),
+        StrLenField("more", b"", length_from=lambda p: p.len - 7),
     ]  # fmt: skip
 
     @classmethod
     def fits(cls, body: bytes) -> bool:
-        return len(body) == 7
+        return len(body) >= 7
 
 
 class Dot11EltMeshID(Dot11EltMesh):
