@@ -14,6 +14,7 @@ from meshwatch import __version__
 
 DEFAULT_FILE = Path("/etc/meshwatch/meshwatch.toml")
 DEFAULT_RUNTIME_DIRECTORY = "/run/meshwatch"
+FAMILIES = range(0x11, 0x400)  # numbers of netlink families (linux/genetlink.h)
 
 
 class ConfigError(ValueError):
@@ -21,7 +22,7 @@ class ConfigError(ValueError):
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Settings of meshwatchd; every field but the last four may stand in meshwatch.toml."""
+    """Settings of meshwatchd; every field but the last five may stand in meshwatch.toml."""
 
     runtime_directory: str = DEFAULT_RUNTIME_DIRECTORY
     bus: str = "system"  # system, session, none, or a D-Bus address
@@ -35,11 +36,12 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     measure: bool = False  # links over which nothing was sent
     record: str | None = None
     replay: str | None = None
+    family: int = 0  # nl80211's number in a capture; 0: it tells it
     speed: float = 1.0  # of the replay; 0 = as fast as possible
     verbose: bool = False
 
 
-_ONLY_ON_COMMAND_LINE = frozenset({"record", "replay", "speed", "verbose"})
+_ONLY_ON_COMMAND_LINE = frozenset({"record", "replay", "family", "speed", "verbose"})
 
 
 def parser() -> argparse.ArgumentParser:
@@ -81,6 +83,12 @@ def parser() -> argparse.ArgumentParser:
     add("--record", metavar="FILE", help="write what the kernel says to a pcapng file")
     add("--replay", metavar="FILE", help="take what the kernel said from a recording or capture")
     add(
+        "--family",
+        metavar="N",
+        type=int,
+        help="with --replay: nl80211's number in a capture that does not tell it",
+    )
+    add(
         "--speed",
         metavar="N",
         type=float,
@@ -106,6 +114,10 @@ def load(argv: list[str] | None = None) -> Config:
         raise ConfigError(f"{chosen or DEFAULT_FILE}: {error}") from None
     if config.record and config.replay:
         raise ConfigError("--record and --replay exclude each other")
+    if config.family and not config.replay:
+        raise ConfigError("--family is of use only with --replay")
+    if config.family and config.family not in FAMILIES:
+        raise ConfigError(f"--family must be {FAMILIES[0]} to {FAMILIES[-1]}, not {config.family}")
     if not config.speed >= 0:
         raise ConfigError(f"--speed must be 0 or more, not {config.speed}")
     if config.receive_buffer_bytes < 2048:

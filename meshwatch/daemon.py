@@ -59,7 +59,7 @@ class Daemon:
         playback = None
         if settings.replay is not None:
             path = Path(settings.replay)
-            playback = Playback(path, settings.speed, self._table, self._wall)
+            playback = Playback(path, settings.speed, self._table, self._wall, settings.family)
         directory = Path(settings.runtime_directory)
         server = Server(self._feed, directory, self._wall.offset_ns, self._hello())
         await server.start()
@@ -125,7 +125,6 @@ class Daemon:
     async def _replay(self, playback: Playback) -> None:
         self._now = playback.now
         await playback.run(self._publish)
-        self._open()
         await asyncio.Event().wait()
 
     def _hand_on(self, observations: Iterable[Observation], now: int) -> None:

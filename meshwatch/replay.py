@@ -68,9 +68,9 @@ class Conversation(Protocol):
 Conversations = dict[int, list[Conversation]]
 
 
-def conversations(recording: Recording) -> Conversations:
-    """The conversations with netlink that a recording is one side of."""
-    return ours(recording.interfaces) if recording.ours else captured()
+def conversations(recording: Recording, family: int = 0) -> Conversations:
+    """The conversations with netlink that a recording is one side of; see :func:`captured`."""
+    return ours(recording.interfaces) if recording.ours else captured(family)
 
 
 def ours(interfaces: frozenset[str] | None = None) -> Conversations:
@@ -81,9 +81,9 @@ def ours(interfaces: frozenset[str] | None = None) -> Conversations:
     }
 
 
-def captured() -> Conversations:
-    """Those that listen to other programs'."""
-    return {NETLINK_GENERIC: [CapturedNl80211()], NETLINK_ROUTE: [CapturedRtnetlink()]}
+def captured(family: int = 0) -> Conversations:
+    """Those that listen to other programs', to which ``family`` is nl80211, if that is known."""
+    return {NETLINK_GENERIC: [CapturedNl80211(family)], NETLINK_ROUTE: [CapturedRtnetlink()]}
 
 
 class Player:

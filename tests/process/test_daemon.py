@@ -6,6 +6,7 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -16,6 +17,19 @@ from meshwatch.client import DaemonAbsent, Mirror, Resynchronised, connect, look
 from meshwatch.model import Presence
 from meshwatch.protocol import Source
 from meshwatch.recording import open_recording
+from tests.pure.kernel_bytes import (
+    FAMILY,
+    IBSS,
+    MESH0,
+    NEW_STATION,
+    A,
+    attribute,
+    interface,
+    link,
+    mac,
+    nl80211,
+    u32,
+)
 
 ROOT = Path(__file__).parents[2]
 RECORDINGS = ROOT / "tests/recordings"
@@ -83,6 +97,33 @@ def await_presences(directory: Path, wanted: list[Presence]) -> None:
                 return
 
 
+def until_end(process: subprocess.Popen[str]) -> str:
+    """What a replay logs up to its end."""
+    assert process.stderr is not None
+    late = threading.Timer(PATIENCE_S, process.kill)
+    late.start()
+    lines = []
+    for line in process.stderr:
+        lines.append(line)
+        if "is at its end" in line:
+            break
+    late.cancel()
+    assert lines and "is at its end" in lines[-1], lines
+    return "".join(lines)
+
+
+def packet(protocol: int, data: bytes, hardware: int = 824) -> bytes:
+    """A datagram as a netlink monitor device hands it to tcpdump (ARPHRD_NETLINK)."""
+    data = struct.pack(">HH10xH", 4, hardware, protocol) + data
+    return struct.pack("=IIII", 1, 0, len(data), len(data)) + data
+
+
+def write_capture(path: Path, *packets: bytes) -> None:
+    """A pcap file of link type NETLINK."""
+    head = struct.pack("=IHHIIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 253)
+    path.write_bytes(head + b"".join(packets))
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_cleanly(tmp_path: Path, number: signal.Signals) -> None:
     with daemon(tmp_path) as process:
@@ -101,6 +142,42 @@ def test_a_replay_serves_its_last_table_and_says_what_it_is(tmp_path: Path) -> N
         mirror = table(tmp_path)
         assert mirror.version is not None
         assert mirror.version.replay == "meet-6.1.pcapng"
+
+
+def test_a_replay_says_at_its_end_what_the_recording_lacks(tmp_path: Path) -> None:
+    recording = tmp_path / "cut.pcapng"
+    recording.write_bytes((RECORDINGS / "meet-6.1.pcapng").read_bytes()[:-10])
+    with daemon(tmp_path, "--replay", str(recording), "--speed", "0") as process:
+        log = until_end(process)
+        assert f"WARNING {recording} ends within a packet" in log
+        assert log.count("WARNING") == 1
+        assert await_source(tmp_path, "nl80211").failure is None
+
+
+def test_a_capture_without_nl80211_says_so(tmp_path: Path) -> None:
+    capture = tmp_path / "links.pcap"
+    ethernet = packet(0, b"a frame", hardware=1)
+    write_capture(capture, packet(0, link(MESH0, "mesh0")), ethernet)
+    with daemon(tmp_path, "--replay", str(capture), "--speed", "0") as process:
+        log = until_end(process)
+        assert f"{capture}: nl80211: no complete look in this recording; see --family" in log
+        assert f"{capture}: packets that are no netlink or bear no time: 1" in log
+        failure = "no complete look in this recording"
+        assert await_source(tmp_path, "nl80211").failure == failure
+
+
+def test_the_family_of_a_capture_can_be_given(tmp_path: Path) -> None:
+    """Nothing says of a station without a peer link that it is nl80211 which describes one."""
+    capture = tmp_path / "ibss.pcap"
+    info = attribute(21, u32(1, 100))
+    station = nl80211(NEW_STATION, u32(3, MESH0), mac(A), u32(46, 1), info)
+    write_capture(capture, packet(16, interface(type_=IBSS)), packet(16, station))
+    options = ("--replay", str(capture), "--speed", "0")
+    with daemon(tmp_path, *options) as process:
+        until_end(process)
+        assert table(tmp_path).neighbors == {}
+    with daemon(tmp_path, *options, "--family", str(FAMILY)):
+        await_presences(tmp_path, [Presence.PRESENT])
 
 
 def test_two_run_side_by_side_and_one_directory_is_for_one(tmp_path: Path) -> None:

@@ -54,7 +54,15 @@ def test_missing_file_is_an_error_only_when_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "argv", [["--record", "a", "--replay", "b"], ["--speed", "-1"], ["--speed", "nan"]]
+    "argv",
+    [
+        ["--record", "a", "--replay", "b"],
+        ["--speed", "-1"],
+        ["--speed", "nan"],
+        ["--family", "32"],
+        ["--replay", "a", "--family", "16"],
+        ["--replay", "a", "--family", "1024"],
+    ],
 )
 def test_mistakes_on_the_command_line_are_named(argv: list[str]) -> None:
     with pytest.raises(ConfigError):
