@@ -63,9 +63,9 @@ def whole_table(
     failed = wrapped(failures(mirror.sources.values(), now_unix_ms), width)
     lines = [layout.paint(line, "bad", color=color) for line in failed]
     neighbors = ordered(mirror.neighbors.values(), names)
-    interfaces = sorted(mirror.interfaces.values(), key=lambda row: row.interface)
+    interfaces = _by_name(mirror)
     if not neighbors:
-        return lines + (wrapped(nobody(interfaces), width) if interfaces or not failed else [])
+        return lines + (wrapped(nobody(mirror), width) if interfaces or not failed else [])
     heading, *rows = neighbor_table(neighbors, names, now_unix_ms, width=width, color=color)
     lines.append(heading)
     if len(interfaces) < 2:
@@ -235,25 +235,32 @@ def failures(sources: Iterable[Source], now_unix_ms: int) -> list[str]:
     ]
 
 
-def nobody(interfaces: Sequence[Interface]) -> list[str]:
-    """Why the table may be empty, and what would fill it."""
-    if not interfaces:
-        return [
-            "There is no mesh interface on this machine. One is made with",
-            "    iw dev wlan0 interface add mesh0 type mp",
-        ]
+def nobody(mirror: Mirror) -> list[str]:
+    """Why the table may be empty, and what would fill it; in a replay nothing would."""
+    live = replaying(mirror) is None
+    stories = [_story(row) for row in _by_name(mirror)]
+    if not stories:
+        where = "on this machine" if live else "in the recording"
+        command = "iw dev wlan0 interface add mesh0 type mp"
+        stories = [(f"There is no mesh interface {where}.", "One is made with", command)]
     lines = []
-    for interface in interfaces:
-        name = text.printable(interface.interface)
-        if not interface.up:
-            lines += [f"{name} is down. It is brought up with", f"    ip link set {name} up"]
-        elif not interface.running and interface.type == "mesh":
-            lines += [
-                f"{name} is up but has not joined a mesh. It joins one with",
-                f"    iw dev {name} mesh join MESH-ID freq MHZ",
-            ]
-        elif not interface.running:
-            lines.append(f"{name} is up but has not joined a network.")
-        else:
-            lines.append(f"{name} is up, nobody in range yet.")
+    for state, remedy, command in stories:
+        lines += [f"{state} {remedy}", f"    {command}"] if remedy and live else [state]
     return lines
+
+
+def _story(interface: Interface) -> tuple[str, str, str]:
+    """How an interface is, and with which command it gets further."""
+    name = text.printable(interface.interface)
+    if not interface.up:
+        return f"{name} is down.", "It is brought up with", f"ip link set {name} up"
+    if not interface.running and interface.type == "mesh":
+        command = f"iw dev {name} mesh join MESH-ID freq MHZ"
+        return f"{name} is up but has not joined a mesh.", "It joins one with", command
+    if not interface.running:
+        return f"{name} is up but has not joined a network.", "", ""
+    return f"{name} is up, nobody in range yet.", "", ""
+
+
+def _by_name(mirror: Mirror) -> list[Interface]:
+    return sorted(mirror.interfaces.values(), key=lambda row: row.interface)

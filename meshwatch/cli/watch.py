@@ -64,7 +64,7 @@ def _lines(runtime_directory: str, names: view.Names) -> None:
                 print(_painted(item, color=color), flush=True)
             if isinstance(event, Resynchronised):
                 if not mirror.neighbors and not settled:
-                    _note(now, view.nobody(list(mirror.interfaces.values()))[0])
+                    _note(now, view.nobody(mirror)[0])
                 settled = True
 
 

@@ -237,7 +237,13 @@ def test_an_interface_without_neighbors_says_so() -> None:
     ],
 )
 def test_an_empty_table_explains_itself(interfaces: list[Interface], beginning: str) -> None:
-    assert table(mirror(interfaces=interfaces))[0].startswith(beginning)
+    live = table(mirror(interfaces=interfaces))
+    assert live[0].startswith(beginning)
+    assert len(live) == (1 if "nobody in range" in beginning else 2)
+    replayed = table(mirror(interfaces=interfaces, replay="x.pcapng"))
+    assert len(replayed) == 1  # nothing that is done now changes what happened then
+    assert replayed[0].startswith(beginning)
+    assert replayed[0].endswith(".")
 
 
 def test_a_failure_comes_first() -> None:
