@@ -1,8 +1,8 @@
 """The verb address: give a mesh interface a unique local address that the others can derive.
 
 Link-local addresses, which every interface has, mean something only together with the name of
-an interface, and some programs cannot be told that. It runs ip(8): the act of an administrator,
-as with the verb monitor.
+an interface, and some programs cannot be told that. It runs ip(8) and sets a variable of the
+kernel: the act of an administrator, as with the verb monitor.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import hashlib
 import json
 import sys
 from ipaddress import IPv6Network
+from pathlib import Path
 from typing import Any
 
 from meshwatch.cli import programs
@@ -69,7 +70,22 @@ def _add(interface: str, mesh: str) -> str:
     ip, there = _derived(interface, mesh)
     if not there:
         programs.run("ip", "-6", "address", "add", f"{ip}/64", "dev", interface)
+    # With the interface down, the kernel forgets its addresses (net/ipv6/addrconf.c), and nothing
+    # would tell us when to give ours again.
+    kept = _setting(interface, "keep_addr_on_down")
+    try:
+        kept.write_text("1")
+    except OSError as error:
+        # Where /proc/sys is read-only, as in many containers, it is of use all the same.
+        lost = f"the address will be lost when {interface} is set down"
+        print(f"meshwatch: {lost}: {kept}: {error.strerror}", file=sys.stderr)
     return f"{interface} has {ip}" + (", it had it already" if there else "")
+
+
+def _setting(interface: str, name: str) -> Path:
+    """A variable of the kernel's; ip(8) knows interfaces by other names than it does."""
+    (found,) = _listed("link", "show", "dev", interface)
+    return Path("/proc/sys/net/ipv6/conf") / str(found["ifname"]) / name
 
 
 def _remove(interface: str, mesh: str) -> str:

@@ -177,6 +177,12 @@ def test_a_unit_for_an_interface_may_do_what_it_is_for(unit: Path) -> None:
     assert "PrivateUsers" not in service
 
 
+def test_the_address_can_be_kept() -> None:
+    """Of the variables of the kernel the unit may write those of its interface."""
+    assert settings(ADDRESS)["ProtectKernelTunables"] == "yes"
+    assert settings(ADDRESS)["ReadWritePaths"] == "-/proc/sys/net/ipv6/conf/%I"
+
+
 @pytest.mark.parametrize(
     ("name", "link"),
     [
