@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,26 +35,26 @@ class Found(NamedTuple):
 def find(directories: Sequence[Path]) -> Found:
     """The executables of these directories.
 
-    Whoever can write to a script, or put another one in its place, is obeyed: it and its directory
-    must belong to root or to the user we run as, and be writable by nobody else. A setuid script
-    would do what it does for somebody else. An empty file, a link to /dev/null, and a file that is
-    not executable switch off those of the same name in the directories that follow, and so does
-    one that is refused.
+    Whoever can write to a script, or put another one in its place, is obeyed: it, its directory and
+    every directory on the way there must belong to root or to the user we run as, and be writable
+    by nobody else. A setuid script would do what it does for somebody else. An empty file, a link
+    to /dev/null, and a file that is not executable switch off those of the same name in the
+    directories that follow, and so does one that is refused.
     """
-    owners = {0, os.geteuid()}
+    owners = frozenset({0, os.geteuid()})
     scripts: dict[str, Path] = {}
     refused: list[Refused] = []
     seen: set[str] = set()
     for directory in directories:
         try:
             names = [name for name in os.listdir(directory) if _NAME.match(name)]  # noqa: PTH208
-            why = _unsafe(directory.stat(), owners) if names else None
+            why = _unsafe(directory.stat(), owners) or _misplaced(directory, owners)
         except FileNotFoundError:
             continue
         except OSError as error:
             refused.append(Refused(directory, _unreadable(error)))
             continue
-        if why is not None:
+        if names and why is not None:
             refused.append(Refused(directory, why))
             seen.update(names)
             continue
@@ -74,7 +74,7 @@ def find(directories: Sequence[Path]) -> Found:
     return Found(tuple(scripts[name] for name in sorted(scripts)), tuple(refused))
 
 
-def _judge(path: Path, owners: Iterable[int]) -> tuple[bool, str | None]:
+def _judge(path: Path, owners: frozenset[int]) -> tuple[bool, str | None]:
     """Whether it is to be run; and if that is refused, why."""
     status = path.stat()
     if stat.S_ISCHR(status.st_mode) and status.st_rdev == os.makedev(1, 3):  # /dev/null
@@ -87,19 +87,47 @@ def _judge(path: Path, owners: Iterable[int]) -> tuple[bool, str | None]:
         return False, "is setuid or setgid"
     why = _unsafe(status, owners)
     if why is None and path.is_symlink():
-        parent = path.resolve(strict=True).parent
-        if (worse := _unsafe(parent.stat(), owners)) is not None:
-            why = f"is in {parent}, which {worse}"
+        why = _misplaced(path, owners)
     return why is None, why
+
+
+def _misplaced(path: Path, owners: frozenset[int]) -> str | None:
+    """Why others decide what is found there: through a directory on the way, or on that of a link.
+
+    In a directory like /tmp nobody can move or replace what others own. That will do for another
+    directory, but not for a file or link: others may have made it, as a second name of one that its
+    owner has elsewhere.
+    """
+    # In a user namespace without root, all that is root's seems to be nobody's; and whoever owns /
+    # decides about everything anyway.
+    owners |= {Path("/").stat().st_uid}
+    place, rest = Path("/"), list(path.absolute().parts[:0:-1])
+    while rest:
+        name = rest.pop()
+        if name == "..":
+            place = place.parent
+            continue
+        entry = place / name
+        status = entry.lstat()
+        if why := _unsafe(place.stat(), owners, sticky=stat.S_ISDIR(status.st_mode)):
+            return f"is in {place}, which {why}"
+        if stat.S_ISLNK(status.st_mode):
+            target = entry.readlink()
+            if target.is_absolute():
+                place, target = Path("/"), target.relative_to("/")
+            rest += reversed(target.parts)
+        else:
+            place = entry
+    return None
 
 
 def _unreadable(error: OSError) -> str:
     return f"cannot be read: {error.strerror or error}"
 
 
-def _unsafe(status: os.stat_result, owners: Iterable[int]) -> str | None:
+def _unsafe(status: os.stat_result, owners: frozenset[int], *, sticky: bool = False) -> str | None:
     if status.st_uid not in owners:
         return f"belongs to user {status.st_uid}"
-    if status.st_mode & _OTHERS_WRITE:
+    if status.st_mode & _OTHERS_WRITE and not (sticky and status.st_mode & stat.S_ISVTX):
         return "is writable by others than its owner"
     return None

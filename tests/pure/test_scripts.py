@@ -112,6 +112,48 @@ def test_links(etc: Path, lib: Path, tmp_path: Path) -> None:
     assert refused(etc / "link", etc) == ["cannot be read: No such file or directory"]
 
 
+def test_a_directory_further_up_that_others_may_write_to(tmp_path: Path) -> None:
+    """They could move what is in it away, and put something else there."""
+    open_to_all = made(tmp_path / "open")
+    etc = made(made(open_to_all / "meshwatch") / "hooks.d")
+    path = script(etc / "tell")
+    assert find((etc,)) == ((path,), ())
+    open_to_all.chmod(0o777)
+    why = f"is in {open_to_all}, which is writable by others than its owner"
+    assert find((etc,)) == ((), (Refused(etc, why),))
+    open_to_all.chmod(0o1777)  # as /tmp, where they could not
+    assert find((etc,)) == ((path,), ())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_directory_further_up_that_belongs_to_somebody(tmp_path: Path) -> None:
+    home = made(tmp_path / "home")
+    etc = made(home / "hooks.d")
+    script(etc / "tell")
+    os.chown(home, 4242, -1)
+    assert find((etc,)) == ((), (Refused(etc, f"is in {home}, which belongs to user 4242"),))
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777])
+def test_links_on_the_way(etc: Path, lib: Path, tmp_path: Path, mode: int) -> None:
+    """Others could make them lead elsewhere; or made them, in a directory like /tmp."""
+    open_to_all = made(tmp_path / "open")
+    there = script(lib / "there")
+    (open_to_all / "file").symlink_to(there)
+    (made(tmp_path / "more") / "next").symlink_to("../open/file")
+    (etc / "link").symlink_to(tmp_path / "more" / "next")
+    (open_to_all / "hooks.d").symlink_to("../lib")
+    assert find((etc, open_to_all / "hooks.d")).refused == ()
+    open_to_all.chmod(mode)
+    why = f"is in {open_to_all}, which is writable by others than its owner"
+    assert refused(etc / "link", etc) == [why]
+    assert find((open_to_all / "hooks.d",)) == ((), (Refused(open_to_all / "hooks.d", why),))
+    (etc / "link").unlink()
+    script(open_to_all / "file itself")
+    (etc / "link").symlink_to(open_to_all / "file itself")
+    assert refused(etc / "link", etc) == [why]
+
+
 def test_what_is_no_file(etc: Path) -> None:
     (etc / "directory").mkdir()
     assert refused(etc / "directory", etc) == ["is no file"]
