@@ -207,7 +207,7 @@ def test_columns() -> None:
 def test_settings() -> None:
     text = section(page("meshwatchd.8"), "CONFIGURATION")
     documented = {key for head in heads(text) for key in re.findall(r"\*(\w+)\* =", head)}
-    only_options = {"record", "replay", "speed", "verbose"}
+    only_options = {"record", "replay", "family", "speed", "verbose"}
     assert documented == set(config.Config.__struct_fields__) - only_options
 
 
