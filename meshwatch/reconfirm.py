@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from meshwatch.client import Neighbor, NeighborKey
 from meshwatch.model import Presence
 
@@ -63,7 +65,8 @@ class Reconfirm:
     """Makes questions of what the daemon tells; ``now`` is in nanoseconds on CLOCK_MONOTONIC.
 
     ``services`` are the types of services that are asked for when somebody came. Of who left is
-    asked what the names duty had claimed of it: its services, its host.
+    asked what the names duty had claimed of it: its services, its host. A daemon that goes away
+    changes nothing: the next one tells who has left meanwhile.
     """
 
     def __init__(self, services: Iterable[str]) -> None:
@@ -71,9 +74,13 @@ class Reconfirm:
         self._near: dict[NeighborKey, Neighbor] = {}
         self._ports: dict[int, _Port] = {}
 
-    def begin(self, neighbors: Iterable[Neighbor]) -> None:
-        """The daemon's whole table, of which nothing is news."""
-        self._near = {_key(each): each for each in neighbors if _near(each)}
+    def begin(self, neighbors: Iterable[Neighbor], now: int) -> None:
+        """The daemon's whole table, of which nothing is news; who is missing has left."""
+        near = {_key(each): each for each in neighbors if _near(each)}
+        for each in [each for key, each in self._near.items() if key not in near]:
+            self.gone(each, now)
+        for each in near.values():
+            self._know(each)
 
     def told(self, neighbor: Neighbor, now: int) -> None:
         """The neighbor came or changed."""
@@ -86,7 +93,7 @@ class Reconfirm:
             port.departed.pop(key, None)
             if not port.arrivals_ns:
                 port.arrivals_ns = [now + later_ns for later_ns in ARRIVED_NS]
-        self._near[key] = neighbor
+        self._know(neighbor)
 
     def gone(self, neighbor: Neighbor, now: int) -> None:
         """The neighbor left the table, or cannot be reached any more."""
@@ -99,10 +106,12 @@ class Reconfirm:
         begin_ns = port.departures_ns[0] if port.departures_ns else now
         port.departures_ns = [begin_ns + later_ns for later_ns in DEPARTED_NS]
 
-    def clear(self) -> None:
-        """The daemon went away."""
-        self._near.clear()
-        self._ports.clear()
+    def _know(self, neighbor: Neighbor) -> None:
+        """A daemon that was restarted knows of no claims yet, but caches keep what they heard."""
+        known = self._near.get(_key(neighbor))
+        if known is not None and not neighbor.claims:
+            neighbor = replace(neighbor, claims=known.claims)
+        self._near[_key(neighbor)] = neighbor
 
     def due(self, now: int) -> list[Question]:
         """What to ask now; that counts as asked."""

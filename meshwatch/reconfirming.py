@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 
-from meshwatch.client import Came, Changed, Disconnected, Event, Mirror, Removed, Resynchronised
+from meshwatch.client import Came, Changed, Event, Mirror, Removed, Resynchronised
 from meshwatch.complaints import Complaints
 from meshwatch.reconfirm import Question, Reconfirm
 
@@ -38,9 +38,7 @@ class Reconfirming:
             case Removed(neighbor=neighbor):
                 self._reconfirm.gone(neighbor, now)
             case Resynchronised():
-                self._reconfirm.begin(mirror.neighbors.values())
-            case Disconnected():
-                self._reconfirm.clear()
+                self._reconfirm.begin(mirror.neighbors.values(), now)
         self._turn()
 
     def close(self) -> None:

@@ -80,7 +80,7 @@ def test_each_interface_has_its_own() -> None:
 
 def test_who_leaves_is_asked_for_twice_five_times_with_all_its_records() -> None:
     reconfirm = Reconfirm([PRESENCE])
-    reconfirm.begin([neighbor(1, ANA)])
+    reconfirm.begin([neighbor(1, ANA)], 0)
     assert reconfirm.deadline() is None
     reconfirm.gone(neighbor(1, ANA), 10 * S)
     assert DEPARTED_NS[:6] == (0, 1050 * MS, 2100 * MS, 3150 * MS, 4200 * MS, 8 * S)
@@ -97,7 +97,7 @@ def test_who_leaves_is_asked_for_twice_five_times_with_all_its_records() -> None
 
 def test_who_is_merely_heard_left_and_who_is_quiet_did_not() -> None:
     reconfirm = Reconfirm([PRESENCE])
-    reconfirm.begin([neighbor(1, ANA)])
+    reconfirm.begin([neighbor(1, ANA)], 0)
     reconfirm.told(neighbor(1, ANA, presence=Presence.QUIET), S)
     assert reconfirm.deadline() is None
     reconfirm.told(neighbor(1, ANA, presence=Presence.HEARD), 2 * S)
@@ -108,7 +108,7 @@ def test_who_is_merely_heard_left_and_who_is_quiet_did_not() -> None:
 
 def test_who_returns_is_not_asked_for_any_more() -> None:
     reconfirm = Reconfirm([PRESENCE])
-    reconfirm.begin([neighbor(1, ANA)])
+    reconfirm.begin([neighbor(1, ANA)], 0)
     reconfirm.gone(neighbor(1, ANA), 0)
     reconfirm.due(0)
     reconfirm.told(neighbor(1), S)
@@ -120,7 +120,7 @@ def test_who_returns_is_not_asked_for_any_more() -> None:
 
 def test_who_said_nothing_of_itself_is_in_no_cache() -> None:
     reconfirm = Reconfirm([PRESENCE])
-    reconfirm.begin([neighbor()])
+    reconfirm.begin([neighbor()], 0)
     reconfirm.gone(neighbor(), 0)
     assert reconfirm.deadline() is None
 
@@ -129,7 +129,7 @@ def test_a_class_that_leaves_is_asked_for_in_few_frames() -> None:
     services = [service(f"pupil{n}@laptop{n}", f"laptop{n}.local") for n in range(40)]
     neighbors = [neighbor(number, service) for number, service in enumerate(services)]
     reconfirm = Reconfirm([PRESENCE])
-    reconfirm.begin(neighbors)
+    reconfirm.begin(neighbors, 0)
     for each in neighbors:
         reconfirm.gone(each, 0)
     questions = []
@@ -144,13 +144,27 @@ def test_a_class_that_leaves_is_asked_for_in_few_frames() -> None:
 def test_names_that_dns_does_not_have_are_left_out() -> None:
     long = service("ä" * 32, "a..b")
     reconfirm = Reconfirm([PRESENCE])
-    reconfirm.begin([neighbor(1, long)])
+    reconfirm.begin([neighbor(1, long)], 0)
     reconfirm.gone(neighbor(1, long), 0)
     assert asked(reconfirm.due(0)) == [("_presence._tcp.local.", 12)]
 
 
-def test_without_a_daemon_nothing_is_asked() -> None:
+def test_who_left_while_the_daemon_was_away_is_asked_for() -> None:
+    """Whether that is told, or the table is merely without it, as after a recording."""
+    told, missing = Reconfirm([PRESENCE]), Reconfirm([PRESENCE])
+    for reconfirm in (told, missing):
+        reconfirm.begin([neighbor(1, ANA), neighbor(2)], 0)
+    told.gone(neighbor(1), 10 * S)
+    for reconfirm in (told, missing):
+        reconfirm.begin([neighbor(2)], 10 * S)
+        assert ("ana.local.", 28) in asked(reconfirm.due(10 * S))
+        assert reconfirm.deadline() == 10 * S + DEPARTED_NS[1]
+
+
+def test_what_a_new_daemon_was_not_told_yet_is_in_the_caches_all_the_same() -> None:
     reconfirm = Reconfirm([PRESENCE])
-    reconfirm.told(neighbor(1, ANA), 0)
-    reconfirm.clear()
-    assert reconfirm.deadline() is None
+    reconfirm.begin([neighbor(1, ANA)], 0)
+    reconfirm.begin([neighbor(1)], S)
+    reconfirm.told(neighbor(1, presence=Presence.QUIET), 2 * S)
+    reconfirm.gone(neighbor(1), 3 * S)
+    assert ("ana.local.", 28) in asked(reconfirm.due(3 * S))
