@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
-
 from tests.prosody.conftest import Room
-from tools.lab.laptop import Laptop, meet, part
+from tests.prosody.pinned import fingerprint, pins, pins_file
+from tools.lab.laptop import meet, part
 
-
-def pins(laptop: Laptop) -> dict[str, dict[str, str]]:
-    """The pinned certificates on the disk."""
-    pinned: dict[str, dict[str, str]] = json.loads(
-        (laptop.home / "data/meshwatch/pins.json").read_text()
-    )
-    return pinned
+# As another module of Prosody's would hear of it.
+WITNESS = """> prosody.events.add_handler("meshwatch-impostor", function(event)
+    require "util.logger".init("witness")("info", "%s at %s: %s, not %s",
+        event.domain, event.neighbor.mac, event.shown, event.pinned)
+end)"""
 
 
 def test_an_impostor_gets_nothing_and_the_message_is_kept(room: Room) -> None:
     ronaldo, ana = room.friends()
     false_ana = room.laptop("ana")
+    ronaldo.control("shell", " ".join(WITNESS.split()))
     part(ronaldo, ana)
     ronaldo.person.say(ana.jid, "for the real one")
     ronaldo.holds(1)
@@ -28,6 +26,8 @@ def test_an_impostor_gets_nothing_and_the_message_is_kept(room: Room) -> None:
         false_ana.meets(ronaldo)
         ronaldo.log_line("the certificate differs from the pinned one")
         false_ana.log_line("the certificate differs from the pinned one")
+        who = f"{ana.domain} at {false_ana.station.address}"
+        ronaldo.log_line(f"{who}: {fingerprint(false_ana)}, not {fingerprint(ana)}")
         part(ronaldo, false_ana)
         false_ana.station.enter()
     ronaldo.meets(false_ana)
@@ -64,7 +64,7 @@ def test_two_who_claim_an_unknown_domain_are_both_refused(room: Room) -> None:
     ronaldo.meets(false_ana)
     ronaldo.person.say(ana.jid, "who are you?")
     ronaldo.log_line("more than one neighbor claims the domain")
-    assert not (ronaldo.home / "data/meshwatch/pins.json").exists()
+    assert not pins_file(ronaldo).exists()
     ronaldo.loses(false_ana)
     ana.meets(ronaldo)
     ana.person.reads("who are you?")

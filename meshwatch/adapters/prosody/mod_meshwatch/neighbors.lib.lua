@@ -39,7 +39,6 @@ local function stay(domain, old, new)
     local moved = table.concat(old.addresses, " ") ~= table.concat(new.addresses, " ")
         or old.domains[domain].port ~= new.domains[domain].port
     new.refused[domain] = not moved and old.refused[domain] or nil
-    new.shown[domain] = not moved and old.shown[domain] or nil
     on.stayed(domain, old, new, moved)
 end
 

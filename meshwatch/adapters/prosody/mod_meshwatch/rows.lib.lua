@@ -138,7 +138,7 @@ function rows.usable(row)
         sae = row.security == "sae" and row.mfp == true, -- the link, not only what a beacon says
         disputed = row.disputed == true,
         clash = row.clash ~= nil,
-        shown = {}, -- domain -> SHA-256 of the certificate it showed while none was pinned
+        shown = {}, -- domain -> SHA-256 of the certificate it showed, in this row, while none was pinned
         refused = {}, -- domains whose key it could not show
     }
 end
