@@ -367,7 +367,7 @@ class Nl80211:
         self.family = 0
         self.begin(now)
         seen.extend(self._health.say(why))
-        seen.append(InterfacesSwept(frozenset()))
+        seen.append(InterfacesSwept(frozenset(), family_removed=True))
 
     def _forget(self, ifindex: int) -> None:
         self._interfaces.forget(ifindex)

@@ -194,9 +194,13 @@ class InterfaceDeleted(Struct, frozen=True, gc=False):
 
 
 class InterfacesSwept(Struct, frozen=True):
-    """A complete dump of all interfaces ended; those not in ``ifindexes`` no longer exist."""
+    """A complete dump of all interfaces ended; those not in ``ifindexes`` no longer exist.
+
+    ``family_removed``: there was no dump, nl80211 left the kernel and all of them with it.
+    """
 
     ifindexes: frozenset[int]
+    family_removed: bool = False
 
 
 class LinkSeen(Struct, frozen=True, gc=False):

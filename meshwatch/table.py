@@ -163,10 +163,11 @@ class Table:
                 if (port := self._ports.pop(ifindex, None)) is not None:
                     port.seen = None
                     self._reconsider(port, now, changes)
-            case InterfacesSwept(ifindexes):
+            case InterfacesSwept(ifindexes, family_removed):
+                gone = Reason.FAMILY_REMOVED if family_removed else Reason.INTERFACE_REMOVED
                 for port in [p for i, p in self._ports.items() if i not in ifindexes]:
                     port.seen = None  # rtnetlink may still know it, as it knows eth0
-                    self._reconsider(port, now, changes)
+                    self._reconsider(port, now, changes, gone)
             case Untapped(wiphy):
                 self._untap(wiphy, now, changes)
             case SourceState(source, failure):
@@ -393,13 +394,17 @@ class Table:
 
     # ---- interfaces and sources -----------------------------------------------------------------
 
-    def _reconsider(self, port: Port, now: int, changes: Changes) -> None:
+    def _reconsider(
+        self,
+        port: Port,
+        now: int,
+        changes: Changes,
+        gone: Reason = Reason.INTERFACE_REMOVED,
+    ) -> None:
         """The evidence for an interface changed: so may its row, and all its neighbors'."""
         old, new = port.row, port.interface()
         if new == old:
             return
-        source = self._sources.get(_STATIONS)
-        gone = Reason.FAMILY_REMOVED if source and source.failure else Reason.INTERFACE_REMOVED
         if old and (new is None or new.type is not old.type):
             self._forget(port, list(port.entries), gone, Proof.EVENT, changes)
             new = port.interface()

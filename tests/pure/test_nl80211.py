@@ -610,7 +610,7 @@ def test_without_the_family_it_says_so_once_and_waits() -> None:
     turns = Turns(Nl80211())
     assert turns.at(0) == [
         SourceState("nl80211", "nl80211 is not in the kernel"),
-        InterfacesSwept(frozenset()),
+        InterfacesSwept(frozenset(), family_removed=True),
     ]
     assert turns.at(1000) == []
     assert (turns.asked, turns.deadline_ms()) == ([], None)
@@ -626,7 +626,7 @@ def test_the_family_goes_and_comes_back_under_another_number() -> None:
     assert turns.at(1001, k.family(7, "other", gone=True)) == []
     assert turns.at(1001, k.family(gone=True)) == [
         SourceState("nl80211", "nl80211 left the kernel"),
-        InterfacesSwept(frozenset()),
+        InterfacesSwept(frozenset(), family_removed=True),
     ]
     assert (turns.asked, turns.deadline_ms()) == ([], None)
     assert turns.at(5000, k.family(35)) == [SourceState("nl80211", None)]

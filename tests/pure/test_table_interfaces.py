@@ -65,8 +65,17 @@ def test_nl80211_leaves_the_kernel_and_comes_back() -> None:
     story.at(1, look(ESTAB, 0))
     failure = "nl80211 is not in the kernel"
     assert story.at(2, SourceState("nl80211", failure)) == [f"nl80211: {failure}"]
-    assert story.at(2, InterfacesSwept(frozenset())) == ["removed family_removed"] * 2
+    swept = InterfacesSwept(frozenset(), family_removed=True)
+    assert story.at(2, swept) == ["removed family_removed"] * 2
     assert story.at(9, Settled("nl80211")) == ["nl80211: works"]
+
+
+def test_an_interface_that_goes_while_nl80211_fails_is_gone_by_itself() -> None:
+    story = Story()
+    story.at(1, look(ESTAB, 0))
+    failure = "stations of mesh0: dumps are interrupted"
+    assert story.at(2, SourceState("nl80211", failure)) == [f"nl80211: {failure}"]
+    assert story.at(3, InterfaceDeleted(MESH0)) == ["removed interface_removed"] * 2
 
 
 def test_other_network_devices_are_none_of_ours() -> None:
