@@ -145,6 +145,15 @@ def test_closed() -> None:
     assert not there.excessive
 
 
+def test_a_link_older_than_the_capture_is_closed() -> None:
+    gone = Air([*beacons(A, 0, END_S), *beacons(B, 0, END_S), closed(10, B, A)])
+    lines = [shown(1, B, "present", llid=1, plid=2), shown(10.3, B, "heard")]
+    in_time = judge(gone, *lines)
+    assert [(one.kind, one.begin_ns / S) for one in in_time.disagreements] == [("closed", 10)]
+    assert not in_time.excessive
+    assert kinds(judge(gone, lines[0]))[-1] == ("closed", True)
+
+
 def test_closed_and_gone() -> None:
     """The row may stay as heard until the silence is long enough, and not longer."""
     gone = air(closed(10, B, A), b_until=9.9)
@@ -294,6 +303,12 @@ def test_bounds() -> None:
     assert Bound.parse(".5 + 1.5B") == Bound(1.5, 0.5)
     assert Bound(8, 1.5).ns(102_400_000) == 2_319_200_000
     assert Bounds().with_("closed=3B").closed == Bound(3, 0)
+    later = Bounds().but(closed=Bound(3, 0.5)).later(1)
+    assert (later.closed, later.vanished, later.ahead) == (
+        Bound(3, 1.5),
+        Bound(8, 2.5),
+        Bounds().ahead,
+    )
 
 
 @pytest.mark.parametrize("text", ["", "x", "closed", "closed=", "closed=-1", "closed=B", "sad=1"])

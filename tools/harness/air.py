@@ -55,7 +55,8 @@ class Ids(NamedTuple):
 class Side:
     """What one station can know of its link with another.
 
-    ``changes`` are the times at which it became established (with its ids) or ended (None).
+    ``changes`` are the times at which it became established (with its ids) or ended (None); so did
+    perhaps, with the first Close, one that is older than the capture.
     ``known_ns`` is when its state became known, None until then.
     """
 
@@ -84,6 +85,8 @@ class Side:
 
     def closed(self, now: int) -> None:
         """Its station sent a Close, or got one."""
+        if self.known_ns is None:
+            self.changes.append((now, None))
         self._know(now)
         self._end(now)
 

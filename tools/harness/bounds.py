@@ -53,6 +53,16 @@ class Bounds:
     unfounded: Bound = Bound(0, 0)
     bouncing: Bound = Bound(0, 10)
 
+    def but(self, **bounds: Bound) -> Bounds:
+        """The same with these kinds' bounds."""
+        return replace(self, **bounds)
+
+    def later(self, seconds: float) -> Bounds:
+        """The same, with so much more time for the table to follow the air."""
+        follows = ("established", "returned", "closed", "vanished", "forgotten")
+        bounds = {kind: getattr(self, kind) for kind in follows}
+        return self.but(**{k: replace(b, seconds=b.seconds + seconds) for k, b in bounds.items()})
+
     def with_(self, setting: str) -> Bounds:
         """The same with one `KIND=BOUND`. ValueError if it is none."""
         kind, equals, text = setting.partition("=")

@@ -31,7 +31,8 @@ class Spell(NamedTuple):
 
     ``event`` is what began it: established, returned, closed, vanished, forgotten, or nothing.
     ``heard_ns`` is the last sign of life up to its beginning, ``parted_ns`` when the link last
-    ended; None: never. ``interval_ns`` is the neighbor's beacon interval.
+    ended, be it one older than the capture; None: never. ``interval_ns`` is the neighbor's beacon
+    interval.
     """
 
     begin_ns: int
@@ -99,7 +100,7 @@ def spells(
             case "known":
                 known = True
             case "link":
-                if ids is not None and moment.ids is None:
+                if moment.ids is None:
                     parted_ns = now
                 ids, known = moment.ids, True
     return told

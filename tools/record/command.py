@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tools.record.daemons import Daemons
 from tools.record.expect import RECORDINGS
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, metavar="DIR", help="where the recordings go")
     parser.add_argument(
         "--keep", type=Path, metavar="DIR",
-        help="keep what was on the air and what was published there, and judge it",
+        help="keep what was on the air and what was published there",
     )  # fmt: skip
     options = parser.parse_args(arguments)
     names = options.scenes or list(SCENES)
@@ -98,12 +99,12 @@ def play(
     (directory / f"{title}.story").write_text(story)
     size_kib, seconds = target.stat().st_size / 1024, time.monotonic() - began
     print(f"{title}: {size_kib:.0f} KiB in {seconds:.0f} s; {stage.witness.summary}", flush=True)
-    if keep is None:
-        return True
-    stage.witness.keep(keep / title)
-    (keep / title / f"{title}.pcapng").write_bytes(data)
-    (keep / title / f"{title}.story").write_text(story)
-    return judge(keep / title).right
+    with TemporaryDirectory() as unkept:
+        kept = (keep or Path(unkept)) / title
+        stage.witness.keep(kept)
+        (kept / f"{title}.pcapng").write_bytes(data)
+        (kept / f"{title}.story").write_text(story)
+        return judge(kept).right
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
-"""Judges scenes that were kept: the published table against the air, and a replay against both.
+"""Judges scenes: the published table against the air, and a replay against both.
 
     python -m tools.record.judge DIRECTORY...      what tools/record/record --keep left there
+    python -m tools.record.judge RECORDING...      what a tap recorded, by itself
 
 Prints for each what tools/harness says, and whether a replay of the recording tells of each
 neighbor what the daemon told when it made it; then all of them in a table. Ends with 1 if anything
-is wrong anywhere.
+is wrong anywhere. Of a recording alone the replay is what was published, and the frames of the tap
+are all of the air: what got lost on the way to it is then silence, and so is what it did not hear
+while its radio was away.
 """
 
 from __future__ import annotations
@@ -17,34 +20,31 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
+from meshwatch.observations import Monitor
 from tools.harness import blocks, capture
 from tools.harness.air import Air
-from tools.harness.bounds import Bound, Bounds
 from tools.harness.compare import Comparison, compare
 from tools.harness.news import News
 from tools.harness.reach import Reach
 from tools.harness.report import report
-from tools.record.expect import opened
-from tools.record.lines import news
+from tools.record.bounds import bounds
+from tools.record.expect import opened, title
+from tools.record.lines import news, stamped
 from tools.record.witness import BLOCKED, EVERYWHERE, HERE, NEWS, REACH
 
 OBSERVER = "02:00:00:00:00:00"  # the radio of laptop 0
-# A daemon with a tap: five intervals, which is what a link with losses may take, and the time that
-# an emulated machine needs to send and judge three probes; for all else, as for any daemon. A
-# neighbor that missed one beacon has begun to be silent.
-BOUNDS = Bounds(vanished=Bound(5, 1.0))
-SILENT_AFTER = 1.5
-
+SILENT_AFTER = 1.5  # beacon intervals: a neighbor that missed one beacon has begun to be silent
 
 KINDS = ("established", "returned", "closed", "vanished", "forgotten")
 
 
 class Judgment(NamedTuple):
-    """Of one scene: the table against the air, and of whom a replay tells something else."""
+    """Of one scene: the table against the air, and of whom a replay tells something else; None:
+    there was none to compare."""
 
     title: str
     comparison: Comparison
-    different: list[str]
+    different: list[str] | None
 
     @property
     def right(self) -> bool:
@@ -89,7 +89,25 @@ def compared(directory: Path, log: Iterable[bytes] | None = None) -> Comparison:
     ears = Air(capture.read(here)) if here.exists() else None
     if log is None:
         log = (directory / NEWS).read_bytes().splitlines()
-    return compare(air, News(log, OBSERVER), BOUNDS, SILENT_AFTER, ears)
+    return compare(air, News(log, OBSERVER), bounds(directory.name), SILENT_AFTER, ears)
+
+
+def recorded(path: Path) -> tuple[Air, list[bytes]]:
+    """What the tap of a recording heard and reported, and what a replay tells, as a log."""
+    with closing(opened(path)) as recording:
+        air = Air(
+            capture.Frame(packet.time_ns, bytes(packet.data))
+            for packet in recording
+            if isinstance(packet.monitor, Monitor) and not packet.outgoing
+        )
+    with closing(opened(path)) as recording:
+        return air, [b"%.6f %s" % (now / 1e9, line) for now, line in stamped(recording)]
+
+
+def compared_recording(path: Path) -> Comparison:
+    """What a replay tells against what the tap heard."""
+    air, log = recorded(path)
+    return compare(air, News(log, OBSERVER), bounds(title(path)), SILENT_AFTER)
 
 
 def unfaithful(path: Path, log: Path) -> list[str]:
@@ -109,16 +127,19 @@ def _words(story: Iterable[Told]) -> str:
                      for t in story)  # fmt: skip
 
 
-def judge(directory: Path) -> Judgment:
-    """Print the judgment of one scene."""
-    print(f"── {directory.name}")
-    comparison = compared(directory)
+def judge(path: Path) -> Judgment:
+    """Print the judgment of one scene, or of one recording alone."""
+    name = path.name if path.is_dir() else title(path)
+    print(f"── {name}")
+    comparison = compared(path) if path.is_dir() else compared_recording(path)
     print(report(comparison), end="")
-    (path,) = directory.glob("*.pcapng")
-    different = unfaithful(path, directory / NEWS)
-    print("replay: tells the same" if not different else "replay: DIFFERS\n" + "\n".join(different))
+    different = None
+    for recording in path.glob("*.pcapng*"):  # none if the path is no directory
+        different = unfaithful(recording, path / NEWS)
+        said = "tells the same" if not different else "DIFFERS\n" + "\n".join(different)
+        print(f"replay: {said}")
     print(flush=True)
-    return Judgment(directory.name, comparison, different)
+    return Judgment(name, comparison, different)
 
 
 def table(judgments: Iterable[Judgment]) -> Iterator[str]:
@@ -126,13 +147,13 @@ def table(judgments: Iterable[Judgment]) -> Iterator[str]:
     (what lasts too short need not be told), and the slowest, in s."""
     cells = "".join(f"{kind:>15}" for kind in KINDS)
     yield f"{'scene':17}{'judged':>8}  neighbors{cells}  disagreed  too long  replay"
-    for title, found, different in judgments:
+    for name, found, different in judgments:
         judged_s = sum(end - begin for begin, end in found.windows) / 1e9
         cells = "".join(f"{_cell(found, kind):>15}" for kind in KINDS)
         yield (
-            f"{title:17}{judged_s:6.1f} s  {len(found.lanes):9}{cells}"
+            f"{name:17}{judged_s:6.1f} s  {len(found.lanes):9}{cells}"
             f"  {len(found.disagreements):9}  {len(found.excessive):8}"
-            f"  {'DIFFERS' if different else 'same'}"
+            f"  {'-' if different is None else 'DIFFERS' if different else 'same'}"
         )
 
 

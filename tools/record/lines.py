@@ -16,12 +16,17 @@ def news(recording: Recording) -> Iterator[bytes]:
 
     Without the first one, ``version``, which speaks of the daemon and not of the world.
     """
+    return (line for _, line in stamped(recording))
+
+
+def stamped(recording: Recording) -> Iterator[tuple[int, bytes]]:
+    """The same, each behind its time on the recording's clock."""
     table = Table()
     feed = Feed(table.snapshot)
     reader = feed.subscribe(readings=False, wake=lambda: None)
     offset_ns = recording.wall_offset_ns
     number = 0
-    for _, changes in Player(recording, conversations(recording), table):
+    for now, changes in Player(recording, conversations(recording), table):
         feed.publish(changes)
         if table.ready:
             feed.open()
@@ -32,4 +37,4 @@ def news(recording: Recording) -> Iterator[bytes]:
                 lines = iter([protocol.change(item, offset_ns)])
             for line in lines:
                 number += 1
-                yield line.numbered(number)
+                yield now, line.numbered(number)
