@@ -199,11 +199,13 @@ def replayed(bench: Bench, rounds: int) -> None:
     offline, held = [], []
     for number in range(rounds):
         with Replaying(one, PART) as daemon:
+            other.station.leave()
             told_at = daemon.told(PART_THEIRS, "heard")
             offline.append(one.person.sees(other.jid, "unavailable")["at"] - told_at)
             one.person.say(other.jid, f"replayed {number}")
             other.loses(one)
             other.person.sees(one.jid, "unavailable")
+            other.station.enter()
             told_at = daemon.told(PART_THEIRS, "present")
             other.meets(one)
             held.append(other.person.reads(f"replayed {number}")["at"] - told_at)
