@@ -8,7 +8,7 @@ appears. "tap" and "bare" are meshwatchd with and without frames of a monitor in
 avahi beside it; "alone" is Prosody by itself with what is best for it: routable addresses, host
 names in a file, a DNS that answers at once. The processor is emulated: what takes a millisecond on
 a laptop takes ten and more there. Times are of both sides, from the instant in which the air
-changed, client included.
+changed, client included. "Named" is who is present with what it said of itself to the agent.
 """
 
 from __future__ import annotations
@@ -74,6 +74,10 @@ def report(form: str, facts: list[Fact], patience_s: float) -> None:
         for kind in ("first meeting", "cold meeting", "meeting"):
             if each(facts, kind, "told_s"):
                 show(f"{kind}: link established -> told", seconds(each(facts, kind, "told_s")))
+                show(
+                    "  arrival line -> named",
+                    seconds(differences(facts, kind, "named_s", "told_s")),
+                )
     for kind in ("first meeting", "cold meeting", "meeting"):
         if times := each(facts, kind, "online_s"):
             show(f"{kind}: link established -> online", never(times, patience_s))
@@ -89,6 +93,8 @@ def report(form: str, facts: list[Fact], patience_s: float) -> None:
         lag = differences(facts, "departure", "offline_s", "told_s")
         show("  departure line -> offline", seconds(lag))
         show("back in range -> told", seconds(each(facts, "departure", "back_told_s")))
+        lag = differences(facts, "departure", "back_named_s", "back_told_s")
+        show("  arrival line -> named", seconds(lag))
         show("back in range -> online", seconds(each(facts, "departure", "online_s")))
     show("back in range -> last held message read", seconds(each(facts, "departure", "read_s")))
     if form != "alone":

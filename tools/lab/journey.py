@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tools.lab.facts import AWAY_S, PATIENCE_S, after, pause, tell
-from tools.lab.news import REMOVED, News, of
+from tools.lab.news import REMOVED, News, named, of
 from tools.lab.person import brings, shows
 from tools.lab.radio import Station
 from tools.lab.server import Server
@@ -40,6 +40,12 @@ class Side:
         if self.news is None:
             return None
         return after(since, self.news.find, of(other.station.address, *presences))
+
+    def named(self, other: Side, since: float) -> float | None:
+        """How long after that the table told it by name."""
+        if self.news is None:
+            return None
+        return after(since, self.news.find, named(other.station.address))
 
     def shown(
         self, other: Side, presence: str, since: float, seconds: float = PATIENCE_S
@@ -113,12 +119,16 @@ class Journey:
             assert side.server.person.jid == side.server.jid
 
     def _tell_meeting(self, fact: str, came_at: float, linked: float, patience_s: float) -> None:
+        def since_linked(times: list[float | None]) -> list[float | None]:
+            """The table may know before our own look, which takes its time."""
+            return [None if t is None else t - (linked - came_at) for t in times]
+
         told = self._both(lambda me, them: me.told(them, came_at, "present"))
         tell(
             fact,
             link_s=linked - came_at,
-            # The table may know before our own look, which takes its time.
-            told_s=[None if t is None else t - (linked - came_at) for t in told],
+            told_s=since_linked(told),
+            named_s=since_linked(self._both(lambda me, them: me.named(them, came_at))),
             online_s=self._both(lambda me, them: me.shown(them, "available", linked, patience_s)),
         )
 
@@ -146,6 +156,7 @@ class Journey:
             offline_s=offline,
             away_s=back_at - left_at,
             back_told_s=self._both(lambda me, them: me.told(them, back_at, "present")),
+            back_named_s=self._both(lambda me, them: me.named(them, back_at)),
             online_s=self._both(lambda me, them: me.shown(them, "available", back_at))
             if self.watched
             else [None, None],

@@ -31,6 +31,12 @@ def of(address: str, *presences: str) -> Callable[[Event], bool]:
     return wanted
 
 
+def named(address: str) -> Callable[[Event], bool]:
+    """Whether a line tells that the neighbor is there and what it is called, or what it offers."""
+    there = of(address, "present")
+    return lambda line: there(line) and bool(line["neighbor"].get("claims"))
+
+
 class News:
     """A subscriber of news.sock, from when it is there."""
 
