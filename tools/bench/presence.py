@@ -11,7 +11,9 @@ them wake at the same event and share an emulated machine; --alone leaves one fo
 All times are CLOCK_MONOTONIC of the guest; the truth is what hwsim0, which hears every
 transmission, showed: the last Confirm, the Close, the last beacon, the first one. With loss, when
 a beacon was last received is only known to who received it: then the silence counts that the
-verdict itself names. The machine is emulated: on a real one everything but the waiting is faster.
+verdict itself names, and "-" is what cannot be told. "never": he did not come to know it before the
+next thing happened to the neighbor; who is not waited for (iw event, the slow poller) may have had
+too little time. The machine is emulated: on a real one everything but the waiting is faster.
 """
 
 from __future__ import annotations
@@ -19,18 +21,17 @@ from __future__ import annotations
 import argparse
 import re
 import signal
-import statistics
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from tests.kernel.lab import PYTHON, Daemon, Lab, until
 from tools.harness import capture
+from tools.lab.delays import TU_S, Event, Knower, Verdict, address, read_air, report
+from tools.lab.sent import sent
 from tools.vm.air import Air
 from tools.vm.machine import Machine
 
@@ -39,7 +40,6 @@ STAMP = ROOT / "tools/bench/guest/stamp.py"
 POLLER = ROOT / "tools/bench/guest/poller.py"
 CAPTURE = ROOT / "tools/harness/guest_capture.py"
 OBSERVERS = 4
-TU_S = 0.001024
 AS_NOBODY = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--no-new-privs")
 UNPRIVILEGED = (*AS_NOBODY, "--inh-caps=-all", "--bounding-set=-all")
 WITH_NET_RAW = (
@@ -47,49 +47,6 @@ WITH_NET_RAW = (
     *("--inh-caps=+net_raw", "--ambient-caps=+net_raw", "--bounding-set=-all,+net_raw"),
 )  # fmt: skip
 PATIENCE_S = 30.0
-
-
-class Verdict(NamedTuple):
-    """What somebody said at a time: here, quiet, gone."""
-
-    at: float
-    word: str
-    silence_s: float | None = None  # as the verdict itself says
-
-
-class Knower(NamedTuple):
-    """Somebody who wants to know, and how to read what he said."""
-
-    name: str
-    address: str
-    said: Callable[[str], list[Verdict]]  # of this neighbor
-    waited: bool = True  # the next event comes when he has said so
-
-
-class Column:
-    """The delays of one knower for one kind of event."""
-
-    def __init__(self) -> None:
-        self.delays_s: list[float] = []
-        self.never = 0
-
-    def add(self, delay_s: float | None) -> None:
-        """One event; None: he did not come to know it, or how late cannot be told."""
-        if delay_s is None:
-            self.never += 1
-        else:
-            self.delays_s.append(delay_s)
-
-    def __str__(self) -> str:
-        if not self.delays_s:
-            return "never"
-        text = f"{statistics.median(self.delays_s) * 1e3:.0f}/{max(self.delays_s) * 1e3:.0f}"
-        return text + (f" ({self.never} never)" if self.never else "")
-
-
-def address(index: int) -> str:
-    """Of a radio's mesh interface."""
-    return f"02:00:00:00:{index:02x}:00"
 
 
 def news(daemon: Daemon, neighbor: str) -> list[Verdict]:
@@ -234,78 +191,6 @@ class Bench:
         self._capture.wait(30)
 
 
-class Heard(NamedTuple):
-    """What concerned the neighbors on the air, from hwsim0."""
-
-    beacons: dict[str, list[float]]
-    peering: list[tuple[float, int, str, str]]  # time, action, transmitter, receiver
-
-
-def read_air(path: Path) -> Heard:
-    """The frames of the capture that matter."""
-    beacons: dict[str, list[float]] = defaultdict(list)
-    peering = []
-    for frame in capture.read(path):
-        header = frame.mpdu
-        if len(header) < 26:
-            continue
-        receiver, transmitter = header[4:10].hex(":"), header[10:16].hex(":")
-        if header[0] == 0x80:
-            beacons[transmitter].append(frame.time_ns / 1e9)
-        elif header[0] == 0xD0 and header[24] == 15:
-            peering.append((frame.time_ns / 1e9, header[25], transmitter, receiver))
-    return Heard(beacons, peering)
-
-
-class Event(NamedTuple):
-    """Something that was done: between these times, and what somebody must say to know it."""
-
-    kind: str
-    radio: int
-    began: float
-    ended: float
-    word: str
-    moved: float = 0.0  # when the neighbor was out of reach, or back
-
-
-def truth(event: Event, air: Heard, knower: Knower) -> float | None:
-    """When it happened on the air, for this one."""
-    neighbor = address(event.radio)
-    both = {neighbor, knower.address}
-    ours = [p for p in air.peering if both == {*p[2:]} and event.began <= p[0] < event.ended]
-    beacons = air.beacons[neighbor]
-    match event.kind:
-        case "established" | "re-established":
-            confirms = [at for at, action, _, _ in ours if action == 2]
-            return confirms[-1] if confirms else None
-        case "closed":
-            closes = [at for at, action, sender, _ in ours if action == 3 and sender == neighbor]
-            return closes[0] if closes else None
-        case "vanished":
-            before = [at for at in beacons if at <= event.moved]
-            return before[-1] if before else None
-        case _:
-            after = [at for at in beacons if event.moved - 0.01 <= at < event.ended]
-            return after[0] if after else None
-
-
-def known(event: Event, knower: Knower) -> Verdict | None:
-    """What he said first."""
-    said = knower.said(address(event.radio))
-    return next((v for v in said if event.began <= v.at and v.word == event.word), None)
-
-
-def delay_s(event: Event, air: Heard, knower: Knower, loss: float) -> float | None:
-    """From the truth to his word; from what he says himself, if frames get lost on their way."""
-    verdict = known(event, knower)
-    if verdict is None:
-        return None
-    if loss:
-        return verdict.silence_s if event.kind == "vanished" else None
-    at = truth(event, air, knower)
-    return None if at is None else verdict.at - at
-
-
 def meet(bench: Bench, events: list[Event]) -> None:
     """Every neighbor joins; then every one leaves and joins again."""
     for index in bench.neighbors:
@@ -340,38 +225,13 @@ def vanish(
         time.sleep(0.37 * (index % 5))  # at another phase of the beacons each time
 
 
-def report(
-    events: list[Event],
-    air: Heard,
-    knowers: list[Knower],
-    interval_tu: int,
-    loss: float,
-) -> None:
-    """The table: median and worst, in ms and, for the vanished, in beacon intervals."""
-    kinds = ("established", "re-established", "closed", "vanished", "returned")
-    print(f"{'median/worst, ms':<16}" + "".join(f"{knower.name:>22}" for knower in knowers))
-    for kind in kinds:
-        cells = []
-        for knower in knowers:
-            column = Column()
-            for event in events:
-                if event.kind == kind:
-                    column.add(delay_s(event, air, knower, loss))
-            text = str(column)
-            if kind == "vanished" and column.delays_s:
-                text += f" {statistics.median(column.delays_s) / (interval_tu * TU_S):.2f} B"
-            cells.append(f"{text:>22}")
-        if any(event.kind == kind for event in events):
-            print(f"{kind:<16}" + "".join(cells))
-
-
-def frames_sent(path: Path) -> None:
-    """What meshwatch put on the air: link probes. (Pokes are datagrams among others.)"""
+def report_sent(path: Path, knowers: list[Knower]) -> None:
+    """What each put on the air of its own accord."""
     frames = list(capture.read(path))
-    tap = address(0)
-    sent = sum(f.mpdu[:1] == b"\xc8" and f.mpdu[10:16].hex(":") == tap for f in frames)
-    span_s = (frames[-1].time_ns - frames[0].time_ns) / 1e9 if frames else 0
-    print(f"QoS Null frames from the tap's radio: {sent} in {span_s:.0f} s")
+    span_s = (frames[-1].time_ns - frames[0].time_ns) / 1e9
+    for radio in sorted({knower.address for knower in knowers}):
+        names = ", ".join(knower.name for knower in knowers if knower.address == radio)
+        print(f"{names}: {sent(frames, radio).per_hour(span_s)}")
 
 
 def main() -> None:
@@ -412,7 +272,7 @@ def main() -> None:
             f"loss {options.loss:.0%}, {options.neighbors} neighbors"
         )
         report(events, air, bench.knowers, options.interval, options.loss)
-        frames_sent(output / "air.pcap")
+        report_sent(output / "air.pcap", bench.knowers)
 
 
 if __name__ == "__main__":

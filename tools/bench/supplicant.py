@@ -19,18 +19,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.kernel.lab import Daemon, Lab, until
-from tools.bench.presence import (
-    CAPTURE,
-    STAMP,
-    TU_S,
-    WITH_NET_RAW,
-    Column,
-    Heard,
-    Verdict,
-    address,
-    news,
-    read_air,
-)
+from tools.bench.presence import CAPTURE, STAMP, WITH_NET_RAW, news
+from tools.lab.delays import TU_S, Column, Heard, Verdict, address, read_air
 from tools.vm import deeds
 from tools.vm.machine import Machine, Process
 
@@ -163,7 +153,10 @@ def measure(machine: Machine, neighbors: range, interval_tu: int) -> list[str]:
                 at = confirmed(air, own, neighbor) if word == "here" else beacons[-1]
                 since = 0.0 if word == "here" else moved
                 told = next((v.at for v in verdicts if v.word == word and v.at >= since), None)
-                columns[place].add(None if told is None or at is None else told - at)
+                if told is not None and at is None:
+                    columns[place].add_untold()
+                else:
+                    columns[place].add(None if told is None or at is None else told - at)
         rows.append(f"{kind:<20}" + "".join(f"{column!s:>26}" for column in columns))
     return rows
 

@@ -1,0 +1,72 @@
+"""What meshwatch put on the air of its own accord, counted in a capture of hwsim0.
+
+Probes, pokes and echo requests are told from a radio's other frames by their form: a QoS Null
+frame of mac80211, which it sends when a link is made, has four addresses, a probe three.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from tools.harness.capture import Frame
+
+HOUR_S = 3600.0
+
+_QOS_NULL, _QOS_DATA = 0xC8, 0x88
+_TO_AND_FROM, _RETRY, _PROTECTED = 0x03, 0x08, 0x40  # in the second byte of frame control
+_HEADER, _ADDRESS, _QOS_CONTROL = 24, 6, 2
+_MESH_CONTROL = {0: 6, 1: 12, 2: 18}  # bytes, by address extension
+_IPV6_FOLLOWS = bytes.fromhex("aaaa0300000086dd")  # LLC and SNAP
+_UDP, _ICMPV6 = 17, 58
+_DISCARD, _ECHO_REQUEST = 9, 128
+
+
+class Sent(NamedTuple):
+    """Frames of one radio; what the radio repeats counts once."""
+
+    probes: int
+    pokes: int
+    echoes: int
+
+    @property
+    def frames(self) -> int:
+        """All together."""
+        return sum(self)
+
+    def per_hour(self, span_s: float) -> str:
+        """In words, if they were sent within so long."""
+        kinds = zip(self._fields, self, strict=True)
+        said = ", ".join(f"{count * HOUR_S / span_s:.0f} {kind}" for kind, count in kinds if count)
+        return f"{said or 'nothing'} an hour ({self.frames} frames in {span_s:.0f} s)"
+
+
+def sent(frames: Iterable[Frame], transmitter: str, since_s: float = 0.0) -> Sent:
+    """By the radio with this address, since then."""
+    kinds = [
+        _kind(frame.mpdu)
+        for frame in frames
+        if frame.time_ns >= since_s * 1e9 and frame.mpdu[10:16].hex(":") == transmitter
+    ]
+    return Sent(*(kinds.count(kind) for kind in Sent._fields))
+
+
+def _kind(mpdu: bytes) -> str:
+    """Of which sort a frame is, "" if of none."""
+    if len(mpdu) < _HEADER + _QOS_CONTROL or mpdu[1] & (_RETRY | _PROTECTED):
+        return ""
+    if mpdu[0] == _QOS_NULL and not mpdu[1] & _TO_AND_FROM:
+        return "probes"
+    if mpdu[0] != _QOS_DATA or mpdu[1] & _TO_AND_FROM != _TO_AND_FROM:
+        return ""  # to a group, or of no mesh
+    source = mpdu[_HEADER : _HEADER + _ADDRESS]
+    body = mpdu[_HEADER + _ADDRESS + _QOS_CONTROL :]
+    if source != mpdu[10:16] or len(body) < 1:
+        return ""  # forwarded
+    packet = body[_MESH_CONTROL.get(body[0] & 3, len(body)) :]
+    if not packet.startswith(_IPV6_FOLLOWS) or len(packet) < len(_IPV6_FOLLOWS) + 44:
+        return ""
+    ipv6 = packet[len(_IPV6_FOLLOWS) :]
+    if ipv6[6] == _UDP and int.from_bytes(ipv6[42:44], "big") == _DISCARD:
+        return "pokes"
+    return "echoes" if ipv6[6] == _ICMPV6 and ipv6[40] == _ECHO_REQUEST else ""
