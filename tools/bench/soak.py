@@ -1,11 +1,12 @@
 """Prints what meshwatch tells of neighbors that never go away, while the air loses frames.
 
     python -m tools.bench.soak [--minutes 10] [--neighbors 20] [--loss 0.2] [--interval 1000]
+                               [--forms tap bare+poke passive]
 
-Two watch, with a radio each: one has a tap and sends probes, one only listens to the kernel. Every
-word but "present" is wrong, since nobody moves. What a watcher sends shows on hwsim0, which hears
-every transmission: a probe that is not acknowledged is repeated by the radio, and counts once.
-The machine is emulated, and so is its processor's time.
+Each form watches with a radio of its own: one has a tap and sends probes, one listens to the
+kernel and has an agent that pokes, one only listens. Every word but "present" is wrong, since
+nobody moves. What a watcher sends shows on hwsim0, which hears every transmission; what the radio
+repeats counts once. The machine is emulated, and so is its processor's time.
 """
 
 from __future__ import annotations
@@ -17,32 +18,37 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.kernel.conftest import BARE, TAP
-from tests.kernel.lab import Daemon, Lab, address, until
-from tools.harness.capture import Frame
+from tests.kernel.lab import PYTHON, Daemon, Lab, address, until
 from tools.harness.guest import Capture
+from tools.lab.sent import sent
 from tools.vm import deeds
 from tools.vm.air import Air
 from tools.vm.machine import Machine
 
-WATCHERS = 2
+FORMS = ("tap", "bare+poke", "passive")
 MEET_S = 120.0
 TICKS_PER_S = 100  # USER_HZ
-QOS_NULL = 0xC8
-HOUR_S, DAY_S = 3600.0, 86400.0
+DAY_S = 86400.0
 
 
 class Watcher:
-    """A daemon that watches one interface, and what it has cost so far."""
+    """A daemon of one form that watches one interface, and what it has cost so far."""
 
-    def __init__(self, lab: Lab, name: str, index: int) -> None:
-        self.name = name
+    def __init__(self, lab: Lab, form: str, index: int) -> None:
+        self.form = form
         self.address = address(index)
         self._lab = lab
-        prefix, arguments = (TAP, ()) if name == "tap" else (BARE, ("--no-tap",))
+        prefix, arguments = (TAP, ()) if form == "tap" else (BARE, ("--no-tap",))
+        name = form.replace("+", "-")
         lab.sh(f"install -d -o nobody /run/meshwatch-{name}")
         self.daemon = Daemon(
             lab.machine, name, *arguments, prefix=prefix, interfaces=frozenset({f"mesh{index}"})
         )
+        self.daemon.await_ready()
+        if form == "bare+poke":
+            agent = ("-m", "meshwatch.cli", "--runtime-directory", self.daemon.runtime_directory,
+                     "agent", "--no-names", "--no-hooks")  # fmt: skip
+            lab.machine.spawn([*BARE, PYTHON, *agent], log="agent.log")
 
     def present(self) -> int:
         """How many neighbors it shows as present."""
@@ -85,20 +91,10 @@ def doubts(daemon: Daemon, since_s: float) -> Doubts:
     return Doubts(quiet, gone, len(fresh))
 
 
-def probes(frames: list[Frame], sender: str, since_s: float) -> int:
-    """The QoS Null frames of a radio; mac80211 sends none for those that never sleep."""
-    return sum(
-        frame.mpdu[:1] == bytes([QOS_NULL])
-        and frame.mpdu[10:16].hex(":") == sender
-        and frame.time_ns >= since_s * 1e9
-        for frame in frames
-    )
-
-
-def meet(lab: Lab, neighbors: int, interval_tu: int) -> None:
+def meet(lab: Lab, neighbors: range, interval_tu: int) -> None:
     """All join, one by one, the neighbors in a namespace of their own."""
     lab.sh("ip netns add away")
-    for index in range(WATCHERS, WATCHERS + neighbors):
+    for index in neighbors:
         script = deeds.mesh(f"phy{index}", f"mesh{index}")
         script += deeds.join(f"mesh{index}", beacon_interval_tu=interval_tu)
         lab.sh(f"iw phy phy{index} set netns name away")
@@ -124,23 +120,23 @@ def main() -> None:
     arguments.add_argument("--loss", type=float, default=0.2)
     arguments.add_argument("--interval", type=int, default=1000, metavar="TU")
     arguments.add_argument("--warm-up", type=float, default=60.0, metavar="S")
+    arguments.add_argument("--forms", nargs="+", choices=FORMS, default=["tap", "passive"])
     options = arguments.parse_args()
     output = Path(tempfile.mkdtemp(prefix="meshwatch-soak-"))
-    radios = WATCHERS + options.neighbors
+    forms = list(dict.fromkeys(options.forms))
+    radios = len(forms) + options.neighbors
     machine = Machine(kernel=options.kernel, radios=radios, memory_mib=3072, output=output)
     with machine, Capture(machine, "hwsim0", "air") as capture:
         lab = Lab(machine, options.interval)
-        lab.make_meshes(WATCHERS, monitors=[0])
-        watchers = [Watcher(lab, name, index) for index, name in enumerate(("tap", "bare"))]
-        for watcher in watchers:
-            watcher.daemon.await_ready()
-        lab.join(*range(WATCHERS))
-        meet(lab, options.neighbors, options.interval)
+        lab.make_meshes(len(forms), [i for i, form in enumerate(forms) if form == "tap"])
+        watchers = [Watcher(lab, form, index) for index, form in enumerate(forms)]
+        lab.join(*range(len(forms)))
+        meet(lab, range(len(forms), radios), options.interval)
         for watcher in watchers:
             until(
                 lambda: watcher.present() == radios - 1,  # noqa: B023
                 MEET_S,
-                lambda: f"{watcher.name}: {watcher.present()} present",  # noqa: B023
+                lambda: f"{watcher.form}: {watcher.present()} present",  # noqa: B023
             )
         before = [watcher.cpu_s() for watcher in watchers]
         begun = lab.clock()
@@ -155,14 +151,14 @@ def main() -> None:
         frames = capture.frames()
         for watcher, cpu_s in zip(watchers, before, strict=True):
             told = doubts(watcher.daemon, since_s)
-            sent = probes(frames, watcher.address, since_s)
+            on_air = sent(frames, watcher.address, since_s)
             print(
-                f"{watcher.name}: {watcher.present()} present in the end, "
+                f"{watcher.form}: {watcher.present()} present in the end, "
                 f"{told.quiet} false quiet, {told.departures} false departures "
                 f"({told.departures * DAY_S / span_s / neighbors:.2f} per neighbor and day), "
                 f"{told.lines} lines of news; "
-                f"{sent} frames sent, {sent * HOUR_S / span_s:.0f} per hour, "
-                f"{sent * 60 / span_s / neighbors:.3f} per neighbor and minute; "
+                f"sent {on_air.per_hour(span_s)}, "
+                f"{on_air.frames * 60 / span_s / neighbors:.3f} per neighbor and minute; "
                 f"CPU {(watcher.cpu_s() - cpu_s) / whole_s:.2%}, RSS {watcher.rss_mib():.1f} MiB"
             )
         for watcher in watchers:
