@@ -19,7 +19,7 @@ from pathlib import Path
 from meshwatch.observations import Station
 from meshwatch.pcap import CaptureFile
 from meshwatch.records import FamilyInfo, Message, PathInfo, decode
-from tools.record.expect import UNPACKED
+from tools.record.expect import unpacked
 
 CORPUS = Path(__file__).resolve().parent / "corpus"
 FAMILY = 32
@@ -31,8 +31,7 @@ NETLINK_GENERIC = 16
 def datagrams(capture: Path) -> Iterator[bytearray]:
     """The generic netlink datagrams of a capture, nl80211 renumbered."""
     family = 0
-    unpacked = UNPACKED.get(capture.suffix, bytes)
-    with BytesIO(unpacked(capture.read_bytes())) as file:
+    with BytesIO(unpacked(capture)) as file:
         for frame in CaptureFile(file):
             protocol = frame.data[COOKED_HEADER_BYTES - 2 : COOKED_HEADER_BYTES]
             linktype = frame.interface.linktype

@@ -1,10 +1,13 @@
-"""Prints what a crowd that comes at once, and a link that bounces, send through sockets and bus.
+"""Prints what crowds and a link that bounces send through sockets and bus.
 
-Run as ``python -m tools.bench.storm [--neighbors 500] [--bounces 300]``. What the kernel would
-say is put together from a station that Linux 6.1 described, in answer to what the real
-conversation asks, and becomes a recording; a real meshwatchd plays it to a real dbus-daemon and
-to a reader of each of its sockets. The neighbors' entries appear evenly over one second, each link
-works 20 ms later; the link that bounces falls once in two seconds and rises a second later.
+Run as ``python -m tools.bench.storm [--recording FILE] [--neighbors 500] [--bounces 300]``. The
+first crowd is one of forty radios in a booted kernel, of which thirty-nine come one by one, four
+leave and four are carried away: a recording of the tests, played as fast as it was made. The other
+comes at once; for it, and for the link that bounces, what the kernel would say is put together from
+a station that Linux 6.1 described, in answer to what the real conversation asks, and becomes a
+recording: the neighbors' entries appear evenly over one second, each link works 20 ms later; the
+link that bounces falls once in two seconds and rises a second later. A real meshwatchd plays each
+to a real dbus-daemon and to a reader of each of its sockets.
 """
 
 from __future__ import annotations
@@ -34,7 +37,9 @@ from meshwatch.recording import Writer
 from meshwatch.records import decode
 from tests.pure import kernel_bytes as k
 from tools.bench.poll import COMMAND, INACTIVE, MAC, RX_PACKETS, datagrams
+from tools.record.expect import RECORDINGS, title, unpacked
 
+CROWD = RECORDINGS / "tap/crowd-6.12.pcapng.xz"
 GENERIC = 16  # netlink's protocol
 PLINK = 140  # where REAL_STATION has it
 MS = 1_000_000
@@ -258,11 +263,17 @@ def show(what: str, doors: dict[str, Door], spent_s: float) -> None:
 
 
 def main() -> None:
-    """Print both."""
+    """Print all."""
     arguments = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    arguments.add_argument("--recording", type=Path, default=CROWD, metavar="FILE")
     arguments.add_argument("--neighbors", type=int, default=500)
     arguments.add_argument("--bounces", type=int, default=300)
     options = arguments.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        recording = Path(folder) / "crowd.pcapng"
+        recording.write_bytes(unpacked(options.recording))
+        doors, spent_s = play(recording, 1)
+        show(f"recorded: {title(options.recording)}", doors, spent_s)
     with tempfile.TemporaryDirectory() as folder:
         recording = Path(folder) / "storm.pcapng"
         lives = crowd(options.neighbors)

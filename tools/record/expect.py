@@ -17,7 +17,7 @@ from tools.vm.machine import REPOSITORY
 
 RECORDINGS = REPOSITORY / "tests" / "recordings"
 SUFFIXES = (".pcapng", ".pcapng.gz", ".pcapng.xz", ".pcap")
-UNPACKED = {".gz": gzip.decompress, ".xz": lzma.decompress}
+_UNPACK = {".gz": gzip.decompress, ".xz": lzma.decompress}
 
 
 def recordings() -> list[Path]:
@@ -25,10 +25,16 @@ def recordings() -> list[Path]:
     return sorted(path for path in RECORDINGS.rglob("*") if path.name.endswith(SUFFIXES))
 
 
+def unpacked(path: Path) -> bytes:
+    """What is in it, compressed or not."""
+    unpack = _UNPACK.get(path.suffix, bytes)
+    return unpack(path.read_bytes())
+
+
 def opened(path: Path) -> Recording:
     """Open one, compressed or not."""
-    if unpacked := UNPACKED.get(path.suffix):
-        return Recording(BytesIO(unpacked(path.read_bytes())))
+    if path.suffix in _UNPACK:
+        return Recording(BytesIO(unpacked(path)))
     return open_recording(path)
 
 
