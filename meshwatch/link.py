@@ -112,11 +112,7 @@ class Link:
         if fresh:
             # When we ask for a look depends on the interval that we believe in, and would prove it.
             if station.present & _RX_PACKETS and not self.questions.looking:
-                cadence = self.patience.cadence
-                tu = cadence.tu
-                cadence.live(life_ns, station.rx_packets, now - life_ns)
-                if cadence.tu != tu:
-                    self.patience.learn()
+                self.patience.live(life_ns, station.rx_packets, now - life_ns)
             self._live(life_ns, self._look_ns, hearing)
         assert self.life_ns is not None
         silence_ns = hearing.between(max(life_ns, self.life_ns), now)
@@ -148,11 +144,8 @@ class Link:
         self, beacon: Beacon, heard_ns: int, now: int, hearing: Hearing, own: Beacon | None
     ) -> None:
         """A tap heard a beacon; ``own`` is what our own beacons say, if one was heard."""
-        first = self.beacon is None
-        self.patience.cadence.claim(beacon.interval_tu, now)
-        if first:
-            self.patience.learn()
-        elif heard_ns > self._beacon_ns and self._working:
+        self.patience.claim(beacon.interval_tu, now)
+        if self.beacon is not None and heard_ns > self._beacon_ns and self._working:
             self.patience.beacon_after(hearing.between(self._beacon_ns, heard_ns))
         self._live(heard_ns, now, hearing)
         self.beacon, self._beacon_ns = beacon, max(heard_ns, self._beacon_ns)

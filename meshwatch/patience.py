@@ -64,6 +64,18 @@ class Patience:
         """One late beacon means nothing."""
         return self.late_ns > 2 * self.cadence.ns
 
+    def claim(self, interval_tu: int, now: int) -> None:
+        """A beacon in the neighbor's name says this interval."""
+        tu = self.cadence.tu
+        self.cadence.claim(interval_tu, now)
+        self._adapt(tu)
+
+    def live(self, life_ns: int, frames: int, silence_ns: int) -> None:
+        """A sign of life that the kernel dated: see :meth:`Cadence.live`."""
+        tu = self.cadence.tu
+        self.cadence.live(life_ns, frames, silence_ns)
+        self._adapt(tu)
+
     def missed(self, silence_ns: int) -> int:
         """How many beacons should have come; up to a quarter of an interval is not yet missed."""
         interval_ns = self.cadence.ns
@@ -120,6 +132,11 @@ class Patience:
     @property
     def _most_missed(self) -> int:
         return max(MOST_MISSED, MOST_NS // self.cadence.ns)
+
+    def _adapt(self, tu: int) -> None:
+        """The limits are counted in intervals: of another one they mean something else."""
+        if self.cadence.tu != tu:
+            self.learn()
 
     def _note(self, missed: int) -> None:
         self._due += 1

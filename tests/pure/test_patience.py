@@ -16,8 +16,7 @@ SECOND_NS = 10**9
 def after(beacons: int, loss: float, interval_tu: int, seed: int = 1) -> Patience:
     """After so many beacons, heard by a tap."""
     patience, chance = Patience(), Random(seed)
-    patience.cadence.claim(interval_tu, 0)
-    patience.learn()
+    patience.claim(interval_tu, 0)
     missed = 0
     for _ in range(beacons):
         if chance.random() < loss:
@@ -63,6 +62,13 @@ def test_a_neighbor_that_loses_one_in_five(
 def test_the_worst_neighbor_is_given_up_in_the_end(interval_tu: int, most_ns: int) -> None:
     assert after(3000, 0.99, interval_tu).departed_ns <= most_ns
     assert after(3000, 0.9, interval_tu).departed_ns > 5 * SECOND_NS
+
+
+@pytest.mark.parametrize(("before_tu", "after_tu"), [(100, 1000), (1000, 100)])
+def test_limits_follow_the_interval_that_is_claimed(before_tu: int, after_tu: int) -> None:
+    patience = after(2000, 0, before_tu)
+    patience.claim(after_tu, 200 * SECOND_NS)
+    assert limits(patience) == limits(after(2000, 0, after_tu))
 
 
 def test_an_absence_is_no_loss() -> None:

@@ -134,6 +134,19 @@ def test_who_restarted_while_away_is_not_back_before_it_has_peers() -> None:
     assert air.peer.presence is Presence.PRESENT
 
 
+def test_who_is_back_with_rarer_beacons_is_given_their_time() -> None:
+    air = Air()
+    for number in range(600):
+        air.beacon(1 + number * 0.1024, replace(BEACON, interval_tu=100))
+        if number == 1:
+            air.look(air.last_s)
+    air.look(air.last_s, Plink.LISTEN)
+    air.beacon(air.last_s + 60)
+    assert air.look(air.last_s) == ["present established"]
+    assert air.wait(air.last_s + 1.2 * EVERY_S) == []
+    assert air.asked == []
+
+
 def test_our_scan_is_no_silence() -> None:
     air = Air()
     air.met()
