@@ -31,6 +31,7 @@ from meshwatch.questions import PROBE_BURST, PROBE_PERIOD_NS, UNANSWERED, Questi
 from meshwatch.reach import Reach
 from meshwatch.sides import Sides
 from meshwatch.traffic import Traffic
+from meshwatch.voice import Voice
 
 MS = 1_000_000  # ns
 
@@ -55,6 +56,7 @@ class Link:
         "_working", "address", "beacon", "beacon_signal_dbm", "candidate_ns", "evidence",
         "evidence_ns", "ids", "ifindex", "life_ns", "obstacle", "patience", "plink", "presence",
         "questions", "reach", "reason", "restarts", "silence_ns", "since_ns", "station", "traffic",
+        "voice",
     )  # fmt: skip
 
     def __init__(self, ifindex: int, address: str, account: Account | None = None) -> None:
@@ -80,12 +82,13 @@ class Link:
         self.questions = Questions(self.patience, account or Account(PROBE_BURST, PROBE_PERIOD_NS))
         self.reach = Reach()
         self.traffic = Traffic()
+        self.voice = Voice()
         self._sides: Sides | None = None  # what beacons say
         self._working = False  # at the last look
         self._departed_after_ns: int | None = None  # that sign of life was the last before
         self._inactive_ms = 0
         self._look_ns = 0
-        self._beacon_ns = 0
+        self._beacon_ns: int | None = None  # None: others may have come since, unheard
         self._wants_look = False  # what it says decides whether a sign of life is a return
 
     @property
@@ -114,6 +117,7 @@ class Link:
             if station.present & _RX_PACKETS and not self.questions.looking:
                 self.patience.live(life_ns, station.rx_packets, now - life_ns)
             self._live(life_ns, self._look_ns, hearing)
+        self.voice.look(station, life_ns if fresh else None)
         assert self.life_ns is not None
         silence_ns = hearing.between(max(life_ns, self.life_ns), now)
         if self.beacon is None and working:
@@ -122,7 +126,7 @@ class Link:
         self.silence_ns = silence_ns if fresh else max(silence_ns, self.silence_ns)
         dozes = bool(station.present & _PEER_PM) and station.peer_pm in _DOZING
         failed = self.traffic.look(station, now)
-        self.questions.looked(now, failed if working and not fresh else 0, dozes)
+        self.questions.looked(now, failed and working and not fresh, dozes)
         self.station, self.evidence_ns, self._look_ns = station, now, now
         self._wants_look = False
         self._judge(plink, working, now, Proof.LOOK)
@@ -145,13 +149,16 @@ class Link:
     ) -> None:
         """A tap heard a beacon; ``own`` is what our own beacons say, if one was heard."""
         self.patience.claim(beacon.interval_tu, now)
-        if self.beacon is not None and heard_ns > self._beacon_ns and self._working:
-            self.patience.beacon_after(hearing.between(self._beacon_ns, heard_ns))
+        if self.beacon is None:
+            self.patience.learn()  # looks have told a little meanwhile
+        last_ns = self._beacon_ns
+        if last_ns is not None and heard_ns > last_ns and self._working:
+            self.patience.beacon_after(hearing.between(last_ns, heard_ns))
         self._live(heard_ns, now, hearing)
-        self.beacon, self._beacon_ns = beacon, max(heard_ns, self._beacon_ns)
+        self.beacon, self._beacon_ns = beacon, max(heard_ns, last_ns or 0)
         self.candidate_ns = max(heard_ns, self.candidate_ns or 0)
         self.evidence_ns = now
-        self.questions.beacon()
+        self.voice.heard(heard_ns)
         if beacon.signal_dbm is not None:
             self.beacon_signal_dbm = beacon.signal_dbm
         self.obstacle = _obstacle(beacon, own)
@@ -167,12 +174,18 @@ class Link:
         if self.life_ns is None:
             return
         self.traffic.probed(acknowledged)
-        if self.questions.probed(acknowledged, self.beacon is not None, now):
+        self.questions.probed(acknowledged, now)
+        since_ns, alive = self.life_ns, acknowledged
+        if acknowledged and self.beacon is not None:  # else nobody would hear its beacons
+            since_ns = self.voice.sent_ns
+            unheard_ns = hearing.between(since_ns, now)
+            alive = self.voice.acknowledged(unheard_ns, self.patience.unasked_ns, now)
+        if alive:
             self._live(now, now, hearing)
+        else:
+            self.silence_ns = max(self.silence_ns, hearing.between(since_ns, now))
         if acknowledged:
             self._wants_look = self._working and self.presence is None
-        else:
-            self.silence_ns = max(self.silence_ns, hearing.between(self.life_ns, now))
         if not self._wants_look:
             self._judge(self.plink, self._working, now, Proof.PROBE)
 
@@ -181,10 +194,15 @@ class Link:
         if self.presence is Presence.QUIET:
             self.questions.poked(now)
 
+    def overrun(self) -> None:
+        """The tap lost frames: that a beacon is missing is no loss of the neighbor's."""
+        self._beacon_ns = None
+
     def untapped(self) -> None:
         """There is no tap any more: what it told gets old without a word."""
+        self.overrun()
         self.beacon = self.obstacle = None
-        self.questions.beacon()
+        self.voice.forget()
         self.patience.cadence.forget_claims()
         self._sides = None
 
@@ -257,7 +275,7 @@ class Link:
             return True  # whatever is learned meanwhile, only a sign of life brings it back
         if self.silence_ns >= self.questions.departed_limit_ns(self._working):
             return True
-        return working and self.questions.is_enough(self.silence_ns)
+        return working and (self.voice.left or self.questions.is_enough(self.silence_ns))
 
     def _judge(self, plink: Plink | None, working: bool, now: int, proof: Proof) -> None:
         ids = self._link_ids()

@@ -16,8 +16,6 @@ MS = 1_000_000  # ns
 UNANSWERED = 3  # probes or pokes that drew nothing make a departure, of a lossy neighbor one more
 POKED_MISSED = 3  # but pokes prove nothing, so as many beacons must be missing too
 PROBE_BURST, PROBE_PERIOD_NS = 8, 60_000 * MS
-#: A radio that acknowledges but sends no beacons is on, and not in the mesh.
-_ACKNOWLEDGED_IN_VAIN = 4
 
 _PROBE_GAP_NS = 10 * MS, 40 * MS  # between probes: a 32nd of the interval within these bounds
 _POKE_EFFECT_NS = 30 * MS  # by then it shows in the station entry
@@ -35,21 +33,20 @@ class Questions:
     """
 
     __slots__ = (
-        "_acknowledged", "_asked_look_ns", "_asked_looks", "_asked_probe_ns", "_dozes",
-        "_look_ns", "_patience", "_poke_ns", "_probe_open", "_probing", "_put_off", "account",
-        "ask_ns", "pokes", "unanswered", "wants_probe",
+        "_asked_look_ns", "_asked_looks", "_asked_probe_ns", "_dozes", "_look_ns", "_patience",
+        "_poke_ns", "_probe_open", "_probing", "_put_off", "account", "ask_ns", "pokes",
+        "unanswered", "wants_probe",
     )  # fmt: skip
 
     def __init__(self, patience: Patience, account: Account) -> None:
         self.account = account
         self.ask_ns: int | None = None
         self.wants_probe = False
-        self.unanswered = 0  # probes since the last sign of life
+        self.unanswered = 0  # since the last sign of life: probes, and looks that showed failures
         self.pokes = 0  # since the last sign of life
         self._patience = patience
         self._probing = Probing.TRY
         self._dozes = False  # a sleeping radio acknowledges nothing, and is there all the same
-        self._acknowledged = 0  # probes since the last beacon
         self._probe_open = False
         self._put_off = False  # a probe, since those of all neighbors together are spent
         self._look_ns = self._poke_ns = 0
@@ -62,30 +59,23 @@ class Questions:
         """A look was asked for and has not come."""
         return self._asked_looks > 0
 
-    def looked(self, now: int, failed: int, dozes: bool) -> None:
-        """A look came; since the last one, so many frames to the neighbor failed."""
+    def looked(self, now: int, failed: bool, dozes: bool) -> None:
+        """A look came; ``failed``: since the last one, frames to the neighbor did. How many says
+        no more than that: what is sent as one aggregate is lost together."""
         self._look_ns, self._asked_looks = now, 0
         self._dozes = dozes
         self.unanswered += failed
 
-    def probed(self, acknowledged: bool, beacons: bool, now: int) -> bool:
-        """A probe came to its end; whether that is a sign of life. ``beacons``: some come."""
+    def probed(self, acknowledged: bool, now: int) -> None:
+        """A probe came to its end."""
         self._asked_probe_ns, self._probe_open = now, False
-        if not acknowledged:
-            self.unanswered += 1
-            return False
-        self._acknowledged += beacons
-        return self._acknowledged < _ACKNOWLEDGED_IN_VAIN
+        self.unanswered += not acknowledged
 
     def poked(self, now: int) -> None:
         """An agent sent a datagram; what it drew shows in the station entry, a moment later."""
         if not self._dozes:
             self.pokes += 1
             self._poke_ns = now
-
-    def beacon(self) -> None:
-        """The neighbor is in the mesh, or nobody can hear whether it is."""
-        self._acknowledged = 0
 
     def ended(self, since_ns: int, silence_ns: int) -> None:
         """A sign of life ended a silence that began at ``since_ns``."""
@@ -97,8 +87,6 @@ class Questions:
 
     def is_enough(self, silence_ns: int) -> bool:
         """What was asked in vain makes a departure of this silence."""
-        if self._acknowledged >= _ACKNOWLEDGED_IN_VAIN:
-            return True
         if self._refused() and silence_ns >= self._patience.late_ns:
             return True
         return self._poked_in_vain() and silence_ns >= self._poked_limit_ns()

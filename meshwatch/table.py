@@ -58,8 +58,8 @@ from meshwatch.observations import (
 from meshwatch.port import Port
 from meshwatch.register import Place, Register
 
-#: Where stations, candidates and interfaces come from.
-_STATIONS = "nl80211"
+#: Where stations, candidates and interfaces come from, and where beacons do.
+_STATIONS, _FRAMES = "nl80211", "frames"
 #: Whose deafness excuses a silence: that of whatever else we hear with does not.
 _EARS = frozenset({_STATIONS, "daemon"})
 
@@ -168,6 +168,10 @@ class Table:
                 for port in [p for i, p in self._ports.items() if i not in ifindexes]:
                     port.seen = None  # rtnetlink may still know it, as it knows eth0
                     self._reconsider(port, now, changes, gone)
+            case Deaf(source) if source == _FRAMES:
+                for port in self._ports.values():
+                    for entry in port.entries.values():
+                        entry.link.overrun()
             case Untapped(wiphy):
                 self._untap(wiphy, now, changes)
             case SourceState(source, failure):

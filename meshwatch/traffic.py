@@ -38,12 +38,11 @@ class Traffic:
         if not acknowledged:
             self._failed_probes += 1
 
-    def look(self, s: Station, now: int) -> int:
-        """How many frames failed since the last look, our probes not counted."""
-        failed = 0
+    def look(self, s: Station, now: int) -> bool:
+        """Whether frames failed since the last look, our probes not counted."""
+        failed = False
         if s.present & _TX_FAILED:
-            if self._looks:
-                failed = s.tx_failed - self._failed - self._failed_probes
+            failed = bool(self._looks) and s.tx_failed - self._failed > self._failed_probes
             self._failed, self._failed_probes = s.tx_failed, 0
         if s.present & _TX_PACKETS:
             if s.tx_packets < self._packets:  # a new station entry
@@ -53,7 +52,7 @@ class Traffic:
                 self.moved_ns = now
             self._packets = s.tx_packets
         self._looks += 1
-        return max(0, failed)
+        return failed
 
     def begin(self) -> None:
         """A link came up: what was measured on the one before is void.

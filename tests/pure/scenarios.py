@@ -103,6 +103,7 @@ class Story:
         self.table = Table()
         self.mirror = Mirror()
         self.readings: list[Change] = []
+        self.removals: list[Change] = []
         self.at(0, mesh())
 
     def at(self, seconds: float, observation: Observation | None = None) -> list[str]:
@@ -114,6 +115,7 @@ class Story:
         self.mirror.apply(changes)
         assert self.mirror.rows == by_key(self.table.snapshot())
         self.readings += [change for change in changes if not change.news]
+        self.removals += [change for change in changes if change.new is None]
         return [words(change) for change in changes if change.news]
 
     @property

@@ -21,6 +21,7 @@ from meshwatch.observations import (
     AwaySeen,
     Beacon,
     BeaconSeen,
+    Deaf,
     InterfaceSeen,
     LookWanted,
     Poked,
@@ -145,6 +146,31 @@ def test_who_is_back_with_rarer_beacons_is_given_their_time() -> None:
     assert air.look(air.last_s) == ["present established"]
     assert air.wait(air.last_s + 1.2 * EVERY_S) == []
     assert air.asked == []
+
+
+def test_beacons_that_our_tap_lost_are_not_lost_to_the_neighbor() -> None:
+    air = Air()
+    air.met()
+    for number in range(5):
+        air.at(air.last_s + 0.5, Deaf("frames", round(air.last_s * 1000) * MS))
+        air.look(air.last_s + 0.6, rx_packets=number)  # the kernel lost nothing
+        air.last_s += 5 * EVERY_S
+        air.now_s = air.last_s
+        air.beacon(air.last_s)
+    assert air.peer.readings.loss_percent == 0
+
+
+def test_frames_that_failed_together_are_as_one_probe() -> None:
+    """They are lost together in one aggregate, as one beacon may be."""
+    air = Air()
+    air.met()
+    air.look(air.last_s + 0.5, tx_failed=0)
+    assert air.look(air.last_s + 1.4, tx_failed=64) == []
+    assert air.look(air.last_s + 1.5, tx_failed=96) == []
+    assert air.look(air.last_s + 1.6, tx_failed=97) == ["removed silent"]
+    assert air.removals[-1].evidence == Evidence(
+        proof=Proof.LOOK, silence_ms=1600, missed=1, unanswered=3
+    )
 
 
 def test_our_scan_is_no_silence() -> None:
