@@ -63,6 +63,7 @@ REST = (
     Tier("crowd-6.1", (*PYTEST, "tests/kernel_long"), (("MESHWATCH_KERNEL", "6.1"),)),
     Tier("presence-6.1", (*PYTEST, *PRESENCE), (("MESHWATCH_KERNEL", "6.1"),)),
     Tier("kernel-6.12", (*PYTEST, "tests/kernel"), (("MESHWATCH_KERNEL", "6.12"),)),
+    Tier("crowd-6.12", (*PYTEST, "tests/kernel_long"), (("MESHWATCH_KERNEL", "6.12"),)),
 )
 GROUPS = {"test": TEST, "rest": REST}
 
