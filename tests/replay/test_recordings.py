@@ -209,6 +209,7 @@ STORIES = {
     "part": {1: f"{MET}; heard closed; {MET}", 2: f"{MET}; heard closed"},
     "vanish": dict.fromkeys((1, 2), f"{MET}(; {SILENCE}; {RETURN})*"),
     "vanish-often": dict.fromkeys((1, 2), f"{MET}(; {SILENCE}; {RETURN})*"),
+    "doubt": {1: f"{MET}; quiet silent; {RETURN}; quiet silent; gone silent; {RETURN}"},
     "late": {1: f"{MET}; {DEPARTURE}; {RETURN}", 2: MET},
     # Whether the old link was seen alive or going down, or neither, is a matter of some hundred
     # milliseconds.

@@ -19,8 +19,9 @@ AT_ONCE = Bound(0, 0.1)
 # in five might get lost.
 DEPARTURE = Bound(2.5, 0.1)
 DEPARTURE_OF_A_LOSSY_ONE, DEPARTURE_OF_A_LOSSY_ONE_OFTEN = Bound(5, 0.1), Bound(6, 0.1)
-# Who sleeps acknowledges no probe: silence decides, as without a tap.
-DEPARTURE_OF_A_SLEEPER = Bound(8, 0.1)
+# Who sleeps acknowledges no probe, and a daemon may be told to send none: silence decides, as
+# without a tap.
+DEPARTURE_UNASKED = Bound(8, 0.1)
 NEXT_LOOK = Bound(0, 1.1)
 
 _PROMISED = Bounds(
@@ -31,7 +32,8 @@ _PROMISED = Bounds(
     forgotten=Bound(8, 0.1),
 )
 _OTHERWISE = {
-    "asleep": _PROMISED.but(vanished=DEPARTURE_OF_A_SLEEPER),
+    "asleep": _PROMISED.but(vanished=DEPARTURE_UNASKED),
+    "doubt": _PROMISED.but(vanished=DEPARTURE_UNASKED),
     "blocked": _PROMISED.but(closed=NEXT_LOOK),  # no frame tells of it
     "lossy": _PROMISED.but(vanished=DEPARTURE_OF_A_LOSSY_ONE),
     "lossy-often": _PROMISED.but(vanished=DEPARTURE_OF_A_LOSSY_ONE_OFTEN),

@@ -80,7 +80,7 @@ def play(
     title = name if name == "demo" else f"{name}-{machine.kernel}"
     with Stage(
         machine, daemons, title, scene.laptops,
-        beacon_interval_tu=scene.beacon_interval_tu, lossy=scene.lossy,
+        beacon_interval_tu=scene.beacon_interval_tu, lossy=scene.lossy, options=scene.options,
     ) as stage:  # fmt: skip
         scene.play(stage)
         stage.pause(scene.end_s)

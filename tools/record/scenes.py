@@ -13,7 +13,7 @@ class Scene(NamedTuple):
     """A play, the number of its laptops (the watching one included), and what comes after it.
 
     The end is long enough for a few polls, so that the recording tells how it all ended more than
-    once. In a lossy one not all frames arrive.
+    once. In a lossy one not all frames arrive. ``options`` are the daemon's.
     """
 
     laptops: int
@@ -21,6 +21,7 @@ class Scene(NamedTuple):
     end_s: float = 4.0
     beacon_interval_tu: int = 1000
     lossy: bool = False
+    options: tuple[str, ...] = ()
 
 
 def meet(stage: Stage) -> None:
@@ -49,8 +50,9 @@ def part(stage: Stage) -> None:
 
 
 def vanish(stage: Stage) -> None:
-    """Of two laptops one is out of reach for less than a beacon interval, then the other until
-    that is told, then the one again, for longer."""
+    """Of two laptops one is out of reach for less than a beacon interval, which is not told; then
+    the other until it is told gone, for that is what probes make of it; then the one again, for
+    longer."""
     stage.watch()
     stage.join(0, 1, 2)
     stage.until_linked(1, 2)
@@ -66,6 +68,21 @@ def vanish(stage: Stage) -> None:
         stage.pause(longer_s)
         stage.walk_back(laptop)
         stage.until_seen(laptop, Presence.PRESENT)
+        stage.pause(2)
+
+
+def doubt(stage: Stage) -> None:
+    """Nobody is probed: one is out of reach until its silence is told, and back within the verdict;
+    then until it is told gone."""
+    stage.watch()
+    stage.join(0, 1)
+    stage.until_linked(1)
+    stage.pause(33 * stage.interval_s)  # who is known for good is doubted long before it is gone
+    for told in (Presence.QUIET, None):
+        stage.walk_away(1)
+        stage.until_seen(1, told)
+        stage.walk_back(1)
+        stage.until_seen(1, Presence.PRESENT)
         stage.pause(2)
 
 
@@ -110,7 +127,7 @@ def ten(stage: Stage) -> None:
 
 
 def traffic(stage: Stage) -> None:
-    """One vanishes while it is being talked to, and is back before and after that is told."""
+    """One vanishes while it is being talked to, and is back after that is told."""
     stage.watch()
     stage.join(0, 1, 2)
     stage.until_linked(1, 2)
@@ -331,6 +348,7 @@ SCENES = {
     "meet": Scene(3, meet),
     "part": Scene(3, part),
     "vanish": Scene(3, vanish),
+    "doubt": Scene(2, doubt, options=("--no-probes",)),
     "late": Scene(3, late),
     "restart": Scene(2, restart),
     "ten": Scene(11, ten, end_s=2.5),

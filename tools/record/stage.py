@@ -48,6 +48,7 @@ class Stage:
         *,
         beacon_interval_tu: int = 1000,
         lossy: bool = False,
+        options: tuple[str, ...] = (),
     ) -> None:
         self.recording = machine.output / f"{name}.pcapng"
         self.story: list[str] = []
@@ -55,6 +56,7 @@ class Stage:
         self._machine = machine
         self._daemons = daemons
         self._name = name
+        self._options = options
         self._laptops = range(1, laptops)
         self._interval_tu = beacon_interval_tu
         self.interval_s = beacon_interval_tu * TU_MS / 1000
@@ -104,6 +106,7 @@ class Stage:
                 "--bus=none",
                 f"--runtime-directory={runtime_directory}",
                 f"--record={self.recording}",
+                *self._options,
             ],
         )
         self.witness.follow(runtime_directory)
