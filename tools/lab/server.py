@@ -23,7 +23,7 @@ run_as_root = true
 pidfile = "{home}/prosody.pid"
 data_path = "{home}/data"
 certificates = "{home}"
-plugin_paths = {{ "{modules}" }}
+plugin_paths = {{ "{modules}", "{plugins}" }}
 modules_enabled = {{
     "roster", "saslauth", "tls", "dialback", "disco", "presence", "message", "iq", "ping",
     "offline", "admin_shell", {enabled}
@@ -58,6 +58,7 @@ class Server:
         secure: bool = True,
         level: str = "debug",
         more: str = "",
+        plugins: Path = MODULES,
         start_s: float = DEADLINE_S,
     ) -> None:
         self._start_s = start_s
@@ -72,6 +73,7 @@ class Server:
         text = _CONFIG.format(
             home=self.home,
             modules=MODULES,
+            plugins=plugins,
             enabled=enabled,
             secure="true" if secure else "false",
             suffix=SUFFIX,

@@ -205,7 +205,7 @@ local function look()
     for session, stream in pairs(courier.streams()) do
         local _, domain = courier.ends(session)
         local vouched = has_news() and neighbors.in_range(domain)
-        if stream.managed and stream.ready and neighbors.is_mesh(domain) and not vouched then
+        if courier.managed(session) and stream.ready and neighbors.is_mesh(domain) and not vouched then
             if stream.asked then
                 contacts.offline(domain, "no answer")
                 drop(session, "no answer")
@@ -282,6 +282,6 @@ function links.start(vouching)
     timer.add_task(LOOK_S, look)
 end
 
-links.open = open
+links.open, links.drop = open, drop
 
 return links

@@ -39,6 +39,7 @@ local servers = module:get_option("meshwatch_servers", {})
 local hold_s = module:get_option_number("meshwatch_hold_days", 7) * DAY_S
 local hold_messages = module:get_option_number("meshwatch_hold_messages", 1000)
 local hold_bytes = module:get_option_number("meshwatch_hold_bytes", 16 * 1024 * 1024)
+local answer_s = module:get_option_number("meshwatch_answer_seconds", 60)
 local pin_first_use = module:get_option_boolean("meshwatch_pin_first_use", true)
 local pin_only_direct = module:get_option_boolean("meshwatch_pin_only_direct", true)
 local pin_only_sae = module:get_option_boolean("meshwatch_pin_only_sae", false)
@@ -219,7 +220,7 @@ outbox.open(directory .. "/outbox", { messages = hold_messages, bytes = hold_byt
 taken.open(directory .. "/taken")
 local first_use = { allowed = pin_first_use, direct = pin_only_direct, sae = pin_only_sae }
 pins.open(directory .. "/pins.json", first_use)
-courier.start(hold_s, links.open)
+courier.start(hold_s, answer_s, links.open, links.drop)
 part "rows".start(domains, servers, pins.at)
 neighbors.start({
     arrived = function(domain, neighbor)
