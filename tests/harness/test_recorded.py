@@ -32,7 +32,7 @@ GHOST = "02:de:ad:be:ef:00"
 
 
 def judged(path: Path, air: Air, log: list[bytes]) -> Comparison:
-    return compare(air, News(log, OBSERVER), bounds(title(path)), SILENT_AFTER)
+    return compare(air, News(log, OBSERVER), bounds(title(path), replay=True), SILENT_AFTER)
 
 
 def wrong(found: Comparison) -> set[tuple[str, str]]:
@@ -54,5 +54,5 @@ def test_a_daemon_that_errs_is_found(path: Path) -> None:
     assert wrong(haunted) == {(GHOST, "unfounded")}
     departed = judged(path, air, with_false_departure(log, NEIGHBOR).splitlines())
     assert (NEIGHBOR, "unfounded") in wrong(departed)
-    delayed = judged(path, air, late(log, NEIGHBOR, 7).splitlines())
+    delayed = judged(path, air, late(log, NEIGHBOR, 9).splitlines())
     assert NEIGHBOR in {neighbor for neighbor, _ in wrong(delayed)}

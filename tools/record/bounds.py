@@ -40,7 +40,14 @@ _OTHERWISE = {
 }
 
 
-def bounds(title: str) -> Bounds:
-    """Those of a scene, or of a recording of it: SCENE-KERNEL."""
+def bounds(title: str, *, replay: bool = False) -> Bounds:
+    """Those of a scene on a kernel: SCENE-KERNEL.
+
+    A replay asks nothing: of probes it has those that were asked when it was recorded, which may not
+    be enough for a daemon of another time, and then silence decides.
+    """
     scene = re.sub(r"-\d+\.\d+$", "", title)
-    return _OTHERWISE.get(scene, _PROMISED).later(EMULATED_S)
+    allowed = _OTHERWISE.get(scene, _PROMISED)
+    if replay:
+        allowed = allowed.but(vanished=DEPARTURE_UNASKED)
+    return allowed.later(EMULATED_S)

@@ -107,7 +107,7 @@ def recorded(path: Path) -> tuple[Air, list[bytes]]:
 def compared_recording(path: Path) -> Comparison:
     """What a replay tells against what the tap heard."""
     air, log = recorded(path)
-    return compare(air, News(log, OBSERVER), bounds(title(path)), SILENT_AFTER)
+    return compare(air, News(log, OBSERVER), bounds(title(path), replay=True), SILENT_AFTER)
 
 
 def unfaithful(path: Path, log: Path) -> list[str]:
