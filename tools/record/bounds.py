@@ -43,8 +43,8 @@ _OTHERWISE = {
 def bounds(title: str, *, replay: bool = False) -> Bounds:
     """Those of a scene on a kernel: SCENE-KERNEL.
 
-    A replay asks nothing: of probes it has those that were asked when it was recorded, which may not
-    be enough for a daemon of another time, and then silence decides.
+    A replay asks nothing: it has the probes that were sent when it was recorded, which may not be
+    enough for a daemon of another time, and then silence decides.
     """
     scene = re.sub(r"-\d+\.\d+$", "", title)
     allowed = _OTHERWISE.get(scene, _PROMISED)
