@@ -126,12 +126,13 @@ def _either(known: int, kernels: int, beacons: bool | None) -> bool | None:
 
 
 def _security(link: Link, flags: int) -> str | None:
-    if link.beacon is not None:
-        return _SECURITY.get(link.beacon.authentication)
+    """Of an established link the kernel knows; beacons are signed by nobody."""
     if flags & _MFP:
         return "sae"  # in a mesh, only SAE gives keys to protect management frames with
-    # The kernel's own peering manager, which fills in the ids, makes open links only.
-    return "open" if link.plink is Plink.ESTAB and link.ids is not None else None
+    if link.plink is Plink.ESTAB:
+        # The kernel's own peering manager, which fills in the ids, makes open links only.
+        return "open" if link.ids is not None else None
+    return _SECURITY.get(link.beacon.authentication) if link.beacon is not None else None
 
 
 def _signal_dbm(link: Link, s: Station) -> int | None:
