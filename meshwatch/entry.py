@@ -2,7 +2,12 @@
 
 News of one neighbor is told at once sixteen times on credit, and one more every ten seconds: a
 link that bounces is held back then, as ``bouncing``, and what is told of it when its turn comes
-is how it is at that time. Only that a neighbor is gone is never held back.
+is how it is at that time. Only that a neighbor is gone is never held back. Sixteen, as an arrival
+takes up to six (the link, its addresses, names, services): who walks in and out again twice is
+told of at once, as messages wait for it.
+
+Anybody can send beacons in anybody's name. So what rests on nothing else has an account of its
+own, of the same size, and costs the link's news nothing.
 """
 
 from __future__ import annotations
@@ -27,19 +32,21 @@ class Spent(NamedTuple):
     """What a neighbor cost us."""
 
     news: Account
+    hearsay: Account
     probes: Account
 
     def matters(self, now: int) -> bool:
         """Somebody new would have more credit."""
-        return max(self.news.full_ns(), self.probes.full_ns()) > now
+        return max(account.full_ns() for account in self) > now
 
 
 class Entry:
     """What is known and published of one address, and what is due."""
 
     __slots__ = (
-        "_account",
+        "_hearsay",
         "_held",
+        "_news",
         "_paced_ns",
         "_pending",
         "beyond",
@@ -59,35 +66,40 @@ class Entry:
         self.who = NOBODY
         self.row: Neighbor | None = None  # as published
         self.queued_ns: int | None = None  # the place in the agenda that counts
-        self._account = spent.news if spent else Account(NEWS_BURST, NEWS_PERIOD_NS)
-        self._held = False  # there is news, to be told when the account allows it
+        self._news = spent.news if spent else Account(NEWS_BURST, NEWS_PERIOD_NS)
+        self._hearsay = spent.hearsay if spent else Account(NEWS_BURST, NEWS_PERIOD_NS)
+        self._held: Account | None = None  # there is news, to be told when this allows it
         self._pending: Readings | None = None  # newer than the row's, to be published in time
         self._paced_ns = 0  # when the row was last published
 
     @property
     def spent(self) -> Spent:
         """What it cost us up to now."""
-        return Spent(self._account, self.link.questions.account)
+        return Spent(self._news, self._hearsay, self.link.questions.account)
 
     def tell(self, new: Neighbor, now: int) -> Change | None:
         """Publish what differs from the row as it is now, if it may be told; else later."""
         old = self.row
-        calmed = old is not None and old.bouncing and self._account.half_ns() <= now
+        calmed = old is not None and old.bouncing and self._news.half_ns() <= now
         if (
             old is not None
             and not calmed
             and old == replace(new, readings=old.readings, bouncing=old.bouncing)
         ):
-            self._held = False
+            self._held = None
             self._pending = new.readings if new.readings != old.readings else None
             return self.pace(now)
+        account = self._hearsay if not calmed and _is_hearsay(old, new) else self._news
         gone = old is not None and _left(old, new)
-        if not gone and self._account.ready_ns() > now:
-            self._held = True
-            return None
-        self._account.spend(now)
-        self._held = False
-        bouncing = self._account.ready_ns() > now or bool(old and old.bouncing and not calmed)
+        if not gone and account.ready_ns() > now:
+            self._held = account
+            if old is None or account is self._news:
+                return None
+            self._pending = new.readings if new.readings != old.readings else None
+            return self.pace(now)
+        account.spend(now)
+        self._held = None
+        bouncing = self._news.ready_ns() > now or bool(old and old.bouncing and not calmed)
         self.row = replace(new, bouncing=True) if bouncing else new
         self._pending, self._paced_ns = None, now
         return Change(self.key, old, self.row)
@@ -95,8 +107,7 @@ class Entry:
     def withdraw(self, reason: Reason, evidence: Evidence) -> Change | None:
         """Take the row from the table; what is known stays."""
         old, self.row = self.row, None
-        self._pending = None
-        self._held = False
+        self._pending = self._held = None
         return Change(self.key, old, None, reason=reason, evidence=evidence) if old else None
 
     def pace(self, now: int) -> Change | None:
@@ -104,7 +115,7 @@ class Entry:
         old, pending = self.row, self._pending
         if old is None or pending is None or self._paced_ns + PACE_NS > now:
             return None
-        if self._held or (old.bouncing and self._account.half_ns() <= now):
+        if self._held is self._news or (old.bouncing and self._news.half_ns() <= now):
             return None
         self.row = replace(old, readings=pending)
         self._pending, self._paced_ns = None, now
@@ -112,27 +123,48 @@ class Entry:
 
     def due_ns(self) -> int | None:
         """When there is something to tell although nothing is observed."""
-        if self._held:
-            due_ns: int | None = self._account.ready_ns()
-        elif self.row is not None and self.row.bouncing:
-            due_ns = self._account.half_ns()
-        else:
-            due_ns = None
-        if self.claimed is not None:
-            ends_ns = self.claims_end_ns
-            due_ns = ends_ns if due_ns is None else min(due_ns, ends_ns or due_ns)
-        if self._pending is None or self.row is None or self._held:
+        if self._held is self._news:
+            return self._news.ready_ns()
+        due_ns = self._held.ready_ns() if self._held else None
+        if self.row is None:
             return due_ns
-        paced_ns = self._paced_ns + PACE_NS
-        return paced_ns if due_ns is None else min(due_ns, paced_ns)
+        if self.row.bouncing:
+            due_ns = _earlier(due_ns, self._news.half_ns())
+        if self.claimed is not None:
+            due_ns = _earlier(due_ns, self.claims_end_ns)
+        return _earlier(due_ns, self._paced_ns + PACE_NS) if self._pending else due_ns
 
     @property
     def claims_end_ns(self) -> int | None:
         """When the next claim ends and that may be told; None: never, or something else waits."""
-        if self.claimed is None or self._held or (ns := self.claimed.expires_ns) is None:
+        if self.claimed is None or (ns := self.claimed.expires_ns) is None:
             return None
-        return max(ns, self._account.ready_ns())
+        return None if self._held is self._news else max(ns, self._news.ready_ns())
 
 
 def _left(old: Neighbor, new: Neighbor) -> bool:
     return new.presence is Presence.HEARD and old.presence is not Presence.HEARD
+
+
+def _is_hearsay(old: Neighbor | None, new: Neighbor) -> bool:
+    """It rests on beacons alone: there was no link and is none, or nothing else differs."""
+    if old is None:
+        return new.presence is Presence.HEARD
+    if old.presence is Presence.HEARD:
+        return new.presence is Presence.HEARD and old.since_ns == new.since_ns
+    return old == replace(
+        new,
+        readings=old.readings,
+        bouncing=old.bouncing,
+        mesh_id=old.mesh_id,
+        accepting=old.accepting,
+        one_sided=old.one_sided,
+        gate=old.gate,
+        authentication_server=old.authentication_server,
+    )
+
+
+def _earlier(one: int | None, other: int | None) -> int | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)

@@ -26,6 +26,7 @@ from meshwatch.model import (
     Reason,
 )
 from meshwatch.observations import Beacon, LookWanted, ProbeWanted, Question, Station, StationField
+from meshwatch.obstacle import mismatch, obstacle
 from meshwatch.patience import Patience
 from meshwatch.questions import PROBE_BURST, PROBE_PERIOD_NS, UNANSWERED, Questions
 from meshwatch.reach import Reach
@@ -147,7 +148,13 @@ class Link:
     def hear(
         self, beacon: Beacon, heard_ns: int, now: int, hearing: Hearing, own: Beacon | None
     ) -> None:
-        """A tap heard a beacon; ``own`` is what our own beacons say, if one was heard."""
+        """A tap heard a beacon; ``own`` is what our own beacons say, if one was heard.
+
+        While we have a link, one that speaks against it counts for nothing, as in the kernel:
+        either it was forged, or the neighbor is in another mesh now, and our link falls silent.
+        """
+        if self._working and mismatch(beacon, own):
+            return
         self.patience.claim(beacon.interval_tu, now)
         if self.beacon is None:
             self.patience.learn()  # looks have told a little meanwhile
@@ -161,9 +168,9 @@ class Link:
         self.voice.heard(heard_ns)
         if beacon.signal_dbm is not None:
             self.beacon_signal_dbm = beacon.signal_dbm
-        self.obstacle = _obstacle(beacon, own)
+        self.obstacle = obstacle(beacon, own)
         self._sides = self._sides or Sides()
-        self._sides.beacon(beacon.peers, self._working)
+        self._sides.beacon(beacon.peers, self._working, heard_ns, self.patience.cadence.ns)
         # Whoever is back may have been switched off meanwhile: the kernel has to say.
         self._wants_look = self._working and self.presence is None
         if not self._wants_look:
@@ -332,17 +339,3 @@ class Link:
         if station is None or not (station.llid or station.plid):
             return None
         return station.llid, station.plid
-
-
-def _obstacle(theirs: Beacon, ours: Beacon | None) -> Reason | None:
-    """Why the neighbor and we cannot peer (net/mac80211/mesh.c, mesh_matches_local)."""
-    if ours is not None:
-        if theirs.mesh_id != ours.mesh_id:
-            return Reason.OTHER_MESH
-        if theirs.authentication != ours.authentication:
-            return Reason.SECURITY
-        if (theirs.path_protocol, theirs.path_metric, theirs.congestion_control,
-            theirs.synchronization) != (ours.path_protocol, ours.path_metric,
-            ours.congestion_control, ours.synchronization):  # fmt: skip
-            return Reason.INCOMPATIBLE
-    return None if theirs.accepting else Reason.FULL

@@ -55,9 +55,11 @@ class Port:
             entry.who = entry.who._replace(verified=verified, usable=usable)
 
     def unlearn(self) -> None:
-        """The link is down: so are all IP addresses, and whoever used our hardware address."""
+        """The link is down: so are all IP addresses, whoever used our hardware address, and what
+        our own beacons said, as the next may be of another mesh."""
         self.addresses.clear()
         self.forged = False
+        self.own = None
         for entry in self.entries.values():
             self.locate(entry)
 

@@ -9,6 +9,7 @@ from meshwatch.observations import (
     AddressWanted,
     Beacon,
     BeaconSeen,
+    LinkSeen,
     LookWanted,
     ProbeAnswered,
     ProbeWanted,
@@ -39,11 +40,11 @@ class Air(Story):
         self.asked: list[tuple[float, Question]] = []
 
     def beacon(self, at: float, beacon: Beacon = BEACON, address: str = PEER) -> list[str]:
-        self.wait(at)
+        news = self.wait(at)
         if address == OWN:
             beacon = replace(beacon, signal_dbm=None)
         self.last_s = at if address == PEER else self.last_s
-        return self.at(at, BeaconSeen(MESH0, address, round(at * 1000) * MS, beacon))
+        return news + self.at(at, BeaconSeen(MESH0, address, round(at * 1000) * MS, beacon))
 
     def wait(self, until: float) -> list[str]:
         """Time passes; whatever is due is done, and looks are answered as the kernel would."""
@@ -65,9 +66,15 @@ class Air(Story):
         return news
 
     def look(self, at: float, plink: Plink = Plink.ESTAB, **fields: int) -> list[str]:
+        """The kernel describes PEER, as its last beacon leaves it but for these fields."""
         linked = {"llid": 1, "plid": 2} if plink is Plink.ESTAB else {}
-        seen = station(plink, inactive_ms=round((at - self.last_s) * 1000), **linked, **fields)
+        fields = {"inactive_ms": round((at - self.last_s) * 1000), **linked, **fields}
+        seen = station(plink, **fields)
         return self.at(at, StationSeen(MESH0, PEER, seen))
+
+    def join(self, running: bool) -> list[str]:
+        """Our interface joins a mesh or leaves it."""
+        return self.at(self.now_s, LinkSeen(MESH0, "mesh0", True, running))
 
     def met(self, seconds: int = 60) -> float:
         """A good neighbor for so long; when its last beacon came."""

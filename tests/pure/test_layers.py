@@ -14,8 +14,8 @@ LAYERS: dict[str, int] = {}
 for level, names in enumerate(
     [
         "__init__ model observations eui64",
-        "hearing account means cadence loss doubt reach sides traffic voice patience questions who"
-        " link portrait beyond addresses claimed entry port register table feed",
+        "hearing account means cadence loss doubt reach obstacle sides traffic voice patience"
+        " questions who link portrait beyond addresses claimed entry port register table feed",
         "pyroute codec records frames netlink pace look nl80211 rtnetlink neighborhood capture"
         " claims echo_packet echoes protocol pcap recording replay interfaces watched glances"
         " probes measuring paths absences",
