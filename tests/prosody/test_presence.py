@@ -100,23 +100,24 @@ def test_a_stream_that_no_table_vouches_for_must_answer(room: Room) -> None:
     ronaldo.log_line("no answer")
 
 
-def test_strangers_appear_in_a_roster_group_and_leave_it(room: Room) -> None:
-    group = 'meshwatch_roster_group = "In radio range"'
-    ronaldo, ana = (room.laptop(user, more=group) for user in ("ronaldo", "ana"))
-    for laptop in (ronaldo, ana):
-        assert laptop.person.jid == laptop.jid
-    ronaldo.meets(ana, jid=ana.jid, nick="Ana")
-    ana.meets(ronaldo, jid=ronaldo.jid, nick="Ronaldo")
-    ronaldo.person.sees(ana.jid, "available")
-    ana.person.sees(ronaldo.jid, "available")
-    assert rosters(ronaldo)[-1] == {ana.jid: ["In radio range"]}
-    ronaldo.person.say(ana.jid, "nice to meet you")
-    ana.person.reads("nice to meet you")
+# What our server itself tells its users of who has left.
+WITNESS = """> prosody.hosts["{host}"].events.add_handler("presence/bare", function(event)
+    local kind, to = event.stanza.attr.type or "available", event.stanza.attr.to or "all"
+    require "util.logger".init("witness")("info", "%s to %s", kind, to)
+end, 1000)"""
+
+
+def test_of_whom_a_neighbor_makes_up_nothing_is_remembered(room: Room) -> None:
+    ronaldo, ana = room.friends()
+    ronaldo.control("shell", " ".join(WITNESS.format(host=ronaldo.domain).split()))
+    made_up = f"nobody@{ronaldo.domain}"
+    ana.person.tell(made_up)
+    ronaldo.log_line(f"available to {made_up}")
     part(ronaldo, ana)
-    ronaldo.person.sees(ana.jid, "unavailable")
-    ronaldo.person.wait(lambda e: e["event"] == "roster" and ana.jid not in e["contacts"])
-    ronaldo.log_out()
-    assert list(ronaldo.person.events[0]["contacts"]) == []
+    ronaldo.log_line(f"{ana.domain} is out of range")
+    log = (ronaldo.home / "prosody.log").read_text()
+    assert f"unavailable to {ronaldo.jid}" in log
+    assert f"unavailable to {made_up}" not in log
 
 
 def test_a_reloaded_module_goes_on_where_it_was(room: Room) -> None:
@@ -154,8 +155,3 @@ def after_ready(laptop: Laptop) -> list[dict[str, object]]:
     events = laptop.person.events
     last_roster = max(i for i, e in enumerate(events) if e["event"] == "roster")
     return events[last_roster:]
-
-
-def rosters(laptop: Laptop) -> list[dict[str, list[str]]]:
-    """The contacts each time they changed."""
-    return [e["contacts"] for e in laptop.person.events if e["event"] == "roster"]

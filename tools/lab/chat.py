@@ -68,8 +68,16 @@ class Person(slixmpp.ClientXMPP):
         contacts = {jid: list(self.client_roster[jid]["groups"]) for jid in self.client_roster}
         show("roster", contacts=contacts)
 
+    def query(self, kind: str, payload: str) -> None:
+        """Ask our own server for something, or to do it, and show what it answers."""
+        iq: Any = self.make_iq()
+        iq["type"] = kind
+        iq.append(slixmpp.ET.fromstring(payload))
+        iq.send(callback=lambda answer: show("answer", type=answer["type"], text=str(answer)))
+
     async def orders(self) -> None:
-        """subscribe JID; say JID TEXT; or, with a hint how to keep it: say:no-store JID TEXT"""
+        """subscribe JID; say JID TEXT; or, with a hint how to keep it: say:no-store JID TEXT;
+        presence: JID, or presence:TYPE JID; query:get XML; query:set XML; hesitate: about whom"""
         reader = asyncio.StreamReader()
         loop = asyncio.get_running_loop()
         await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
@@ -82,6 +90,14 @@ class Person(slixmpp.ClientXMPP):
                 if hint := order.partition(":")[2]:
                     message.enable(hint)
                 message.send()
+            elif order.startswith("presence:"):
+                presence: Any = self.make_presence(pto=jid)
+                presence["type"] = order.partition(":")[2] or "available"
+                presence.send()
+            elif order.startswith("query:"):
+                self.query(order.partition(":")[2], line.partition(" ")[2])
+            elif order == "hesitate:":  # accept nobody by ourselves any more
+                self.auto_authorize, self.auto_subscribe = None, False
         self.disconnect()
 
 

@@ -14,6 +14,7 @@ from tools.lab.listening import DEADLINE_S, Event, Listener
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "secret"
+ROSTER = "jabber:iq:roster"
 
 
 class Machine(Protocol):
@@ -59,6 +60,26 @@ class Person:
     def subscribe(self, to: str) -> None:
         """Ask to see somebody."""
         self._order(f"subscribe {to}")
+
+    def tell(self, to: str, presence: str = "") -> None:
+        """Show presence to somebody, on the list or not; or, with its type, say something by it."""
+        self._order(f"presence:{presence} {to}")
+
+    def enter(self, jid: str, **attributes: str) -> None:
+        """Put somebody on the list under a name, in no group; or off it (subscription="remove")."""
+        words = " ".join(f'{key}="{value}"' for key, value in attributes.items())
+        self._order(f'query:set <query xmlns="{ROSTER}"><item jid="{jid}" {words}/></query>')
+        self.wait(lambda e: e["event"] == "answer" and e["type"] == "result")
+
+    def fetch_list(self, version: str) -> str:
+        """What the server answers to who has this version of the list already (RFC 6121 2.6)."""
+        self._order(f'query:get <query xmlns="{ROSTER}" ver="{version}"/>')
+        text: str = self.wait(lambda e: e["event"] == "answer" and e["type"] == "result")["text"]
+        return text
+
+    def hesitate(self) -> None:
+        """Accept nobody by oneself any more."""
+        self._order("hesitate: -")
 
     def sees(self, jid: str, presence: str, seconds: float = DEADLINE_S) -> Event:
         """Wait until somebody is shown as "available" or "unavailable"."""

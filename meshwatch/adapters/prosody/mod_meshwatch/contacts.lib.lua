@@ -1,16 +1,16 @@
--- What people see: contacts of neighbors online and offline, and a roster group of who is near.
+-- What people see: contacts of neighbors online, and offline.
 
 local jid = require "util.jid"
 local rostermanager = require "core.rostermanager"
 local st = require "util.stanza"
 
+local group = part "group"
 local neighbors = part "neighbors"
 
 local contacts = {}
 
 local RESOURCES = 256 -- of one domain that one of our users is shown
 
-local group -- name of the roster group, or nil
 local seen = {} -- domain -> our user's bare JID -> { [contact's full JID] = true }
 
 local function users(host)
@@ -75,7 +75,8 @@ local function note(event)
     end
     local bare = jid.bare(to)
     local shown = seen[domain] and seen[domain][bare] or { count = 0, full = {} }
-    if kind == nil and not shown.full[from] and shown.count < RESOURCES then
+    local here = prosody.bare_sessions[bare] -- a neighbor may tell anybody, and make up whom
+    if kind == nil and here and not shown.full[from] and shown.count < RESOURCES then
         seen[domain] = seen[domain] or {}
         seen[domain][bare] = shown
         shown.full[from], shown.count = true, shown.count + 1
@@ -88,6 +89,7 @@ end
 function contacts.offline(domain, why)
     local shown = seen[domain] or {}
     seen[domain] = nil
+    group.forget(domain)
     for bare, there in pairs(shown) do
         for full in pairs(there.full) do
             local stanza = st.presence({ type = "unavailable", from = full, to = bare })
@@ -97,59 +99,13 @@ function contacts.offline(domain, why)
     end
 end
 
--- ---- the roster group ------------------------------------------------------------------------
-
-local function people_near()
-    local near = {}
-    for _, neighbor in ipairs(neighbors.all()) do
-        for _, person in ipairs(neighbor.people) do
-            if not neighbor.refused[jid.host(person.jid)] then
-                near[person.jid] = person
-            end
-        end
-    end
-    return near
-end
-
--- Bring a roster in line with who is near; which JIDs changed. Nothing of it is ever stored.
-local function line_up(roster, near)
-    local changed = {}
-    for contact, item in pairs(roster) do
-        if contact and item.near and not near[contact] then
-            changed[#changed + 1] = contact
-        end
-    end
-    for _, contact in ipairs(changed) do
-        roster[contact] = nil
-    end
-    for contact, person in pairs(near) do
-        if not roster[contact] then
-            roster[contact] = {
-                subscription = "both", name = person.nick, groups = { [group] = true },
-                persist = false, near = true,
-            }
-            changed[#changed + 1] = contact
-        end
-    end
-    return changed
-end
-
--- Strangers who are near appear in a group of every roster by themselves, and leave it.
+-- Strangers who are near come into everybody's roster, and leave it.
 function contacts.regroup()
-    if not group then
-        return
-    end
-    local near = people_near()
-    for host, this in pairs(prosody.hosts) do
-        for username in pairs(this.type == "local" and this.sessions or {}) do
-            local roster = rostermanager.load_roster(username, host)
-            for _, contact in ipairs(line_up(roster, near)) do
-                rostermanager.roster_push(username, host, contact)
+    for host, domains in pairs(group.regroup()) do
+        for domain in pairs(domains) do
+            if prosody.hosts[host].s2sout[domain] then -- else they are asked when there is a stream
+                contacts.refresh(module:context(host), domain)
             end
-        end
-        -- Rosters of users who are offline, which Prosody keeps for when they are not.
-        for _, roster in (this.roster_cache and this.roster_cache:items() or pairs({})) do
-            line_up(roster, near)
         end
     end
 end
@@ -157,23 +113,18 @@ end
 function contacts.add_host(host_module)
     host_module:hook("presence/bare", note, 500)
     host_module:hook("presence/full", note, 500)
-    host_module:hook("roster-load", function(event)
-        if group then
-            line_up(event.roster, people_near())
-        end
-    end)
+    group.add_host(host_module)
 end
 
 function contacts.save()
-    return seen
+    return { seen = seen, removed = group.save() }
 end
 
 function contacts.restore(saved)
-    seen = saved
+    seen = saved.seen
+    group.restore(saved.removed)
 end
 
-function contacts.start(group_name)
-    group = group_name
-end
+contacts.start = group.start
 
 return contacts
