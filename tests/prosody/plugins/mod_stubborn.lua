@@ -11,11 +11,9 @@ if how == "refuses acknowledgements" then
         return true
     end, 200)
 elseif how == "does not hear of acknowledgements" then
-    for _, name in ipairs({ "enable", "r" }) do
-        module:hook_tag(SM, name, function()
-            return true
-        end, 200)
-    end
+    module:hook_tag(SM, "enable", function()
+        return true
+    end, 200)
 else -- nor does it enable them itself (smacks_enabled_s2s)
     module:hook("iq/host", function(event)
         local stanza = event.stanza

@@ -229,10 +229,15 @@ local function settle(session)
     end)
 end
 
--- Refused: mod_smacks does not listen for that, and would go on to ask for acknowledgements.
-local function refused(session)
+-- Whether stream management was asked for with a neighbor, who has not agreed.
+local function pending(session)
     local _, domain = courier.ends(session)
-    if neighbors.is_mesh(domain) and not courier.managed(session) then
+    return session.smacks and neighbors.is_mesh(domain) and not courier.managed(session)
+end
+
+-- mod_smacks does not listen for a refusal, and would go on to ask for acknowledgements.
+local function refused(session)
+    if pending(session) then
         session.smacks, session.outgoing_stanza_queue, session.awaiting_ack = nil, nil, nil
         ready(session)
         return true
@@ -273,6 +278,10 @@ function courier.add_host(host_module)
         end, 101)
     end
     host_module:hook_tag(SM, "failed", refused)
+    -- Nor does it wait for consent; who refuses may close a stream on which acknowledgements are asked for.
+    host_module:hook("s2s-pre-ondrain", function(event)
+        return pending(event.session) or nil
+    end, 10)
     host_module:hook_tag(SM, "a", function(session, stanza)
         acknowledged(session, tonumber(stanza.attr.h))
     end, 10)
