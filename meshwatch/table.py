@@ -126,8 +126,8 @@ class Table:
                     self._forget(port, (address,), Reason.DELETED, Proof.EVENT, changes)
             case StationsSwept(ifindex, addresses):
                 if port := self._ports.get(ifindex):
-                    gone = port.absent(addresses)
-                    self._forget(port, gone, Reason.ABSENT, Proof.LOOK, changes)
+                    absent = port.absent(addresses)
+                    self._forget(port, absent, Reason.ABSENT, Proof.LOOK, changes)
             case PathSeen(ifindex, address, seen) | ProxySeen(ifindex, address, seen):
                 port = self._ports.get(ifindex)
                 if port and (beyond := port.see_beyond(address, seen, now)):
