@@ -20,7 +20,7 @@ from struct import Struct as Layout
 from typing import NamedTuple
 
 from meshwatch._csrc import ffi, lib
-from meshwatch.model import InterfaceType
+from meshwatch.model import InterfaceType, PowerMode
 from meshwatch.observations import (
     Beacon,
     BeaconSeen,
@@ -38,14 +38,17 @@ from meshwatch.observations import (
 )
 
 Buffer = bytes | bytearray | memoryview
+_Target = tuple[int, str]  # ifindex and address
 
 PROBE_TIMEOUT_NS = 200_000_000
 
 _RADIOTAP = bytes.fromhex("0000080000000000")  # version 0, 8 bytes, no field
-_QOS_NULL = bytes.fromhex("c8000000")  # to and from no distribution system, awake; no duration
-# No sequence number: mac80211 gives one. In the QoS control field bit 9 would tell the neighbor
-# that we sleep deeply (IEEE 802.11-2020 9.2.4.5.11).
-_SEQUENCE_AND_QOS = bytes(4)
+_QOS_NULL = 0xC8  # to and from no distribution system; no duration
+# A frame tells the neighbor our power mode towards it: by the power management bit of frame
+# control whether we sleep, by bit 9 of QoS control whether deeply (IEEE 802.11-2020 9.2.4.1.7,
+# 9.2.4.5.11). mac80211 sets neither in a QoS Null frame of others (net/mac80211/mesh_hwmp.c,
+# mesh_nexthop_resolve).
+_SLEEPS, _DEEPLY = 0x10, 0x02
 _RECEIVER, _TRANSMITTER = slice(4, 10), slice(10, 16)  # in an 802.11 header
 
 # Bits of a beacon's capability, and of Mesh Configuration's formation info and capability
@@ -108,10 +111,14 @@ def decode(data: Buffer) -> Frame | None:
     return tuple.__new__(Frame, _FRAME.unpack(ffi.buffer(record)))
 
 
-def probe(own: str, peer: str) -> bytes:
-    """The frame that asks ``peer`` for a sign of life, to be written to a packet socket."""
+def probe(own: str, peer: str, local_pm: PowerMode = PowerMode.ACTIVE) -> bytes:
+    """The frame that asks ``peer`` for a sign of life, to be written to a packet socket;
+    ``local_pm``: our power mode towards it."""
     receiver, transmitter = _bytes(peer), _bytes(own)
-    return _RADIOTAP + _QOS_NULL + receiver + transmitter + transmitter + _SEQUENCE_AND_QOS
+    control = bytes((_QOS_NULL, 0 if local_pm is PowerMode.ACTIVE else _SLEEPS, 0, 0))
+    # No sequence number: mac80211 gives one.
+    sequence_and_qos = bytes((0, 0, 0, _DEEPLY if local_pm is PowerMode.DEEP_SLEEP else 0))
+    return _RADIOTAP + control + receiver + transmitter + transmitter + sequence_and_qos
 
 
 def _bytes(address: str) -> bytes:
@@ -140,8 +147,8 @@ class Frames:
 
     def begin(self, now: int) -> None:
         """Forget the probes that were under way."""
-        self._wanted: dict[ProbeWanted, None] = {}
-        self._in_flight: dict[ProbeWanted, int] = {}  # when to give up, the earliest first
+        self._wanted: dict[_Target, PowerMode] = {}
+        self._in_flight: dict[_Target, int] = {}  # when to give up, the earliest first
         self._turn_ns = now
 
     def receive(self, data: Buffer, now: int) -> Iterable[Observation]:
@@ -162,8 +169,9 @@ class Frames:
     def notice(self, hint: Observation | Question, now: int) -> None:
         """nl80211 tells which interfaces are ours, the table whom to probe."""
         if isinstance(hint, ProbeWanted):
-            if hint not in self._in_flight:
-                self._wanted[hint] = None
+            target = hint.ifindex, hint.address
+            if target not in self._in_flight:
+                self._wanted[target] = hint.local_pm
         elif isinstance(hint, InterfaceSeen):
             if hint.wiphy == self.monitor.wiphy and hint.type is InterfaceType.MESH:
                 self._ours[hint.ifindex] = hint.address
@@ -179,19 +187,19 @@ class Frames:
         """The probes that are wanted, once."""
         wanted, self._wanted = self._wanted, {}
         return [
-            probe(self._ours[asked.ifindex], asked.address)
-            for asked in wanted
-            if asked.ifindex in self._ours
+            probe(self._ours[ifindex], address, local_pm)
+            for (ifindex, address), local_pm in wanted.items()
+            if ifindex in self._ours
         ]
 
     def sent(self, request: Buffer, now: int) -> None:
         """This probe was sent, by us or, in a replay, by whoever made the recording."""
         header = request[int.from_bytes(request[2:4], "little") :]
         ifindex = self._index_of(header[_TRANSMITTER].hex(":"))
-        if ifindex is not None and header[:1] == _QOS_NULL[:1]:
-            sent = ProbeWanted(ifindex, header[_RECEIVER].hex(":"))
-            self._in_flight.pop(sent, None)
-            self._in_flight[sent] = now + PROBE_TIMEOUT_NS
+        if ifindex is not None and header[0] == _QOS_NULL:
+            target = ifindex, header[_RECEIVER].hex(":")
+            self._in_flight.pop(target, None)
+            self._in_flight[target] = now + PROBE_TIMEOUT_NS
 
     def deadline(self) -> int | None:
         """When the oldest probe is given up."""
@@ -259,7 +267,7 @@ class Frames:
         if ifindex is None:
             return ()
         address = frame.receiver.hex(":")
-        if self._in_flight.pop(ProbeWanted(ifindex, address), None) is None:
+        if self._in_flight.pop((ifindex, address), None) is None:
             return ()  # mac80211 sends QoS Null frames, too, to tell its power mode
         acknowledged = not frame.tx_flags & _TX_FAIL
         self._trusted |= acknowledged

@@ -36,10 +36,12 @@ from meshwatch.voice import Voice
 
 MS = 1_000_000  # ns
 
-_INACTIVE, _RX_PACKETS, _PLINK, _PEER_PM = (
-    int(StationField[name]) for name in ("INACTIVE_MS", "RX_PACKETS", "PLINK", "PEER_PM")
+_INACTIVE, _RX_PACKETS, _PLINK, _LOCAL_PM, _PEER_PM = (
+    int(StationField[name])
+    for name in ("INACTIVE_MS", "RX_PACKETS", "PLINK", "LOCAL_PM", "PEER_PM")
 )
 _PLINKS = {int(plink): plink for plink in Plink}
+_POWER_MODES = {int(mode): mode for mode in PowerMode}
 _DOZING = (int(PowerMode.LIGHT_SLEEP), int(PowerMode.DEEP_SLEEP))
 
 _Verdict = tuple[Presence | None, Reason]
@@ -243,7 +245,7 @@ class Link:
         self.questions.ask(now)
         if self.questions.wants_probe:
             means.asked(now)
-            return ProbeWanted(self.ifindex, self.address)
+            return ProbeWanted(self.ifindex, self.address, self._local_pm())
         return LookWanted(self.ifindex, self.address)
 
     def expires_ns(self, now: int, hearing: Hearing) -> int | None:
@@ -332,6 +334,12 @@ class Link:
 
     def _counts_no_peer(self) -> bool:
         return self.beacon is not None and self.beacon.peers == 0
+
+    def _local_pm(self) -> PowerMode:
+        station = self.station
+        if station is None or not station.present & _LOCAL_PM:
+            return PowerMode.ACTIVE
+        return _POWER_MODES.get(station.local_pm, PowerMode.UNKNOWN)
 
     def _link_ids(self) -> tuple[int, int] | None:
         """None: not established, or by a user-space peering manager, which keeps them."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from meshwatch.model import AddressProof, InterfaceType, Service
+from meshwatch.model import AddressProof, InterfaceType, PowerMode, Service
 
 
 class StationField(IntFlag):
@@ -456,10 +456,11 @@ class LookWanted(Struct, frozen=True, gc=False):
 
 class ProbeWanted(Struct, frozen=True, gc=False):
     """A link probe to ``address`` would decide something now; the table keeps the account of how
-    many it may ask for."""
+    many it may ask for. ``local_pm``: our power mode towards it, which a frame tells it."""
 
     ifindex: int
     address: str
+    local_pm: PowerMode = PowerMode.ACTIVE
 
 
 class AddressWanted(Struct, frozen=True, gc=False):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from meshwatch.frames import Frames, probe
-from meshwatch.model import InterfaceType
+from meshwatch.model import InterfaceType, PowerMode
 from meshwatch.observations import (
     Deaf,
     InterfaceDeleted,
@@ -52,6 +52,28 @@ def test_a_probe_is_a_qos_null_frame_behind_an_empty_radiotap_header() -> None:
     assert [data.hex() for data in turns.asked] == [PROBE]
     turns.at(1)
     assert turns.asked == []
+
+
+@pytest.mark.parametrize(
+    ("local_pm", "control", "qos"),
+    [
+        (PowerMode.ACTIVE, 0x00, 0x00),
+        (PowerMode.LIGHT_SLEEP, 0x10, 0x00),
+        (PowerMode.DEEP_SLEEP, 0x10, 0x02),
+        (PowerMode.UNKNOWN, 0x10, 0x00),
+    ],
+)
+def test_a_probe_tells_our_power_mode_as_mac80211_would(
+    local_pm: PowerMode, control: int, qos: int
+) -> None:
+    """net/mac80211/mesh_ps.c, ieee80211_mps_set_frame_flags: whatever is not active sleeps."""
+    frames, turns = probing()
+    frames.notice(ProbeWanted(MESH0, A, local_pm), 0)
+    turns.at(0)
+    expected = bytearray.fromhex(PROBE)
+    expected[9], expected[-1] = control, qos
+    assert turns.asked == [bytes(expected)]
+    assert turns.at(3, f.reported(turns.asked[0][8:])) == [ProbeAnswered(MESH0, A, True)]
 
 
 @pytest.mark.parametrize(("tx_flags", "acknowledged"), [(0, True), (1, False), (4, True)])

@@ -113,6 +113,15 @@ def test_a_sleeping_radio_is_not_probed() -> None:
     assert [q for _, q in air.asked if isinstance(q, ProbeWanted)] == []
 
 
+def test_a_probe_says_that_we_sleep_if_we_do() -> None:
+    air = Air()
+    air.met()
+    silence_s = 1.3 * EVERY_S
+    air.look(air.last_s + silence_s, local_pm=int(PowerMode.DEEP_SLEEP))
+    air.wait(air.last_s + silence_s)
+    assert air.asked[-1][1] == ProbeWanted(MESH0, PEER, PowerMode.DEEP_SLEEP)
+
+
 def test_who_is_back_is_looked_at_first() -> None:
     air = Air()
     air.met()
