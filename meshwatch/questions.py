@@ -64,7 +64,9 @@ class Questions:
         no more than that: what is sent as one aggregate is lost together."""
         self._look_ns, self._asked_looks = now, 0
         self._dozes = dozes
-        self.unanswered += failed
+        # It may be the probe that failed, and be told of in a moment.
+        waits = self._probe_open and now - self._asked_probe_ns < _PROBE_ANSWER_NS
+        self.unanswered += failed and not waits
 
     def probed(self, acknowledged: bool, now: int) -> None:
         """A probe came to its end."""

@@ -171,7 +171,7 @@ def test_beacons_that_our_tap_lost_are_not_lost_to_the_neighbor() -> None:
 
 def test_frames_that_failed_together_are_as_one_probe() -> None:
     """They are lost together in one aggregate, as one beacon may be."""
-    air = Air()
+    air = Air(tells=False)
     air.met()
     air.look(air.last_s + 0.5, tx_failed=0)
     assert air.look(air.last_s + 1.4, tx_failed=64) == []
@@ -180,6 +180,22 @@ def test_frames_that_failed_together_are_as_one_probe() -> None:
     assert air.removals[-1].evidence == Evidence(
         proof=Proof.LOOK, silence_ms=1600, missed=1, unanswered=3
     )
+
+
+def test_a_probe_that_failed_counts_once() -> None:
+    """Where the kernel sends it, a look shows the failure before the answer is told."""
+    air = Air()
+    last_s = air.met()
+    news = air.look(last_s + 0.5, tx_failed=0)
+    for failed in range(1, 4):
+        assert news == []
+        while not any(isinstance(question, ProbeWanted) for _, question in air.asked):
+            air.wait(air.now_s + 0.01)
+        air.asked = []
+        news += air.look(air.now_s + 0.005, tx_failed=failed)
+        news += air.at(air.now_s + 0.005, ProbeAnswered(MESH0, PEER, False))
+    assert news == ["removed silent"]
+    assert air.removals[-1].evidence and air.removals[-1].evidence.unanswered == 3
 
 
 def test_our_scan_is_no_silence() -> None:
