@@ -146,7 +146,7 @@ class Readings(Struct, frozen=True, gc=False, kw_only=True):
     signal_avg_dbm: int | None = None
     ack_signal_dbm: int | None = None
     airtime_metric: int | None = None  # 802.11s airtime, 1 = 0.01 TU; None = never measured
-    measured_ns: int | None = None  # when traffic last moved metric, throughput and tx rate
+    measured_ns: int | None = None  # when traffic last moved metric and throughput
     beacon_interval_tu: int | None = None  # as the neighbor says, or as learned
     loss_percent: int | None = None  # of its beacons, as of late
     peers: int | None = None  # how many it counts, at most 63

@@ -81,22 +81,83 @@ def test_an_unknown_power_mode_is_none() -> None:
     assert readings(station(local_pm=9)).local_pm is None
 
 
+def measured(plink: Plink | None = Plink.ESTAB, **fields: int) -> Station:
+    """A station for which rate control expects something."""
+    return station(plink, expected_throughput_kbps=19593, tx_packets=9, **fields)
+
+
 @pytest.mark.parametrize(
     ("seen", "metric"),
     [
-        (station(airtime_metric=5121, tx_packets=5), 5121),
-        (station(airtime_metric=5121, tx_packets=4), None),
-        (station(airtime_metric=8193), None),
-        (station(airtime_metric=4819), None),
-        (station(airtime_metric=8193, tx_packets=9), 8193),
-        (station(airtime_metric=0xFFFFFFFF, tx_packets=9), None),
-        (station(Plink.LISTEN, airtime_metric=418, tx_packets=9), None),
-        (station(None, airtime_metric=418, tx_packets=9), None),
+        (measured(airtime_metric=5121), 5121),
+        (measured(airtime_metric=8193), 8193),
+        (measured(airtime_metric=0xFFFFFFFF), None),
+        (measured(Plink.LISTEN, airtime_metric=418), None),
+        (measured(None, airtime_metric=418), None),
+        (station(airtime_metric=8193, tx_packets=6), None),  # the frames of peering
+        (station(airtime_metric=4819, tx_packets=60), None),
         (station(), None),
     ],
 )
-def test_an_airtime_metric_counts_if_it_was_measured(seen: Station, metric: int | None) -> None:
-    assert readings(seen).airtime_metric == metric
+def test_a_metric_from_before_we_came_counts_if_rate_control_knew_the_link(
+    seen: Station, metric: int | None
+) -> None:
+    found = readings(seen)
+    assert found.airtime_metric == metric
+    assert found.expected_throughput_kbps == (19593 if metric else None)
+    assert found.measured_ns is None, "nobody saw when"
+
+
+def metrics(*packets: int, first: Plink = Plink.ESTAB, probes: int = 0) -> list[int | None]:
+    """The metric after each look, a second apart, at a link that was not measured before."""
+    one, hearing, found = link(), Hearing(), []
+    for number, sent in enumerate(packets):
+        plink = Plink.ESTAB if number else first
+        now = number * SECOND
+        for _ in range(probes if number else 0):
+            one.probed(True, now, hearing)
+        seen = station(plink, airtime_metric=900 + sent, tx_packets=sent)
+        one.look(seen, InterfaceType.MESH, now, hearing)
+        found.append(readings_of(one).airtime_metric)
+    return found
+
+
+def test_a_metric_counts_when_enough_was_seen_to_be_sent() -> None:
+    assert metrics(6, 10, 11) == [None, None, 911]
+    assert metrics(6, 9, 14, first=Plink.LISTEN) == [None, None, 914]
+    assert metrics(6, 10, 14, 16, probes=3) == [None, None, None, None], "probes are no traffic"
+    assert metrics(6, 20, 3, 8) == [None, 920, None, 908], "of the new entry nothing yet"
+
+
+def test_what_rate_control_learned_from_probes_alone_is_no_metric() -> None:
+    """It learns of one rate only, the lowest."""
+    one, hearing = link(), Hearing()
+    one.look(station(tx_packets=3, airtime_metric=8193), InterfaceType.MESH, 0, hearing)
+    one.probed(True, SECOND, hearing)
+    for sent, metric in [(4, None), (5, 418)]:
+        seen = measured(airtime_metric=418)._replace(tx_packets=sent)
+        one.look(seen, InterfaceType.MESH, sent * SECOND, hearing)
+        assert readings_of(one).airtime_metric == metric
+
+
+def test_what_rate_control_kept_of_the_link_before_is_void() -> None:
+    """The station entry is the same one, and so are its statistics."""
+    one, hearing, found = link(), Hearing(), []
+    looks = [(Plink.ESTAB, 20), (Plink.LISTEN, 20), (Plink.ESTAB, 24), (Plink.ESTAB, 29)]
+    for number, (plink, sent) in enumerate(looks):
+        seen = measured(plink, airtime_metric=418)._replace(tx_packets=sent)
+        one.look(seen, InterfaceType.MESH, number * SECOND, hearing)
+        found.append(readings_of(one).airtime_metric)
+    assert found == [418, None, None, 418]
+
+
+def test_probes_do_not_make_a_metric_younger() -> None:
+    one, hearing = link(), Hearing()
+    for now, sent in [(0, 6), (SECOND, 20), (2 * SECOND, 23)]:
+        for _ in range(3 if sent == 23 else 0):
+            one.probed(True, now, hearing)
+        one.look(station(tx_packets=sent, airtime_metric=418), InterfaceType.MESH, now, hearing)
+    assert readings_of(one).measured_ns == SECOND
 
 
 @pytest.mark.parametrize(
