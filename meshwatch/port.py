@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from meshwatch.addresses import Addresses
 from meshwatch.beyond import Beyond
 from meshwatch.entry import Entry, Spent
@@ -12,8 +14,8 @@ from meshwatch.model import Evidence, Interface, Neighbor, Presence, Proof, Prox
 from meshwatch.observations import Beacon, InterfaceSeen, LinkSeen, Path, PathsSwept
 from meshwatch.portrait import escaped, neighbor
 
-#: Whoever is no station of ours, on the air or beyond, is noted up to this number: anybody can
-#: send in any name.
+#: Whoever is no station of ours is noted up to this number, on the air, and as many beyond: anybody
+#: can send in any name.
 MOST_STRANGERS = 256
 #: A stranger is noted when a second beacon came within this time.
 STRANGE_NS = 15_000_000_000
@@ -74,16 +76,11 @@ class Port:
                 del self._met[next(iter(self._met))]
             self._met[address] = now
             return None
-        return self.outsider(address, now)
+        heard = sum(each.beyond is None for each in self._strangers())
+        return self.entry(address, now) if heard < MOST_STRANGERS else None
 
-    def outsider(self, address: str, now: int) -> Entry | None:
-        """The entry of somebody who is no station of ours; None when there are too many."""
-        entry = self.entries.get(address)
-        if entry is None:
-            outsiders = sum(each.link.station is None for each in self.entries.values())
-            if outsiders >= MOST_STRANGERS:
-                return None
-        return entry or self.entry(address, now)
+    def _strangers(self) -> Iterator[Entry]:
+        return (each for each in self.entries.values() if each.link.station is None)
 
     def forget(self, address: str, now: int) -> Entry | None:
         """Take an entry out; what it spent is remembered for as long as it matters."""
@@ -113,9 +110,12 @@ class Port:
         """There is a path to the address, or a proxy for it; None if it is not to be noted."""
         if self.row is None or address == self.row.address:
             return None
-        entry = self.outsider(address, now)
+        entry = self.entries.get(address)
         if entry is None:
-            return None
+            beyond = sum(each.beyond is not None for each in self._strangers())
+            if beyond >= MOST_STRANGERS:
+                return None
+            entry = self.entry(address, now)
         if entry.beyond is None:
             entry.beyond = Beyond(address)
         if isinstance(seen, Path):

@@ -15,6 +15,7 @@ from meshwatch.model import (
     PowerMode,
     Presence,
     Proof,
+    Proximity,
     Reason,
 )
 from meshwatch.observations import (
@@ -27,6 +28,7 @@ from meshwatch.observations import (
     Poked,
     ProbeAnswered,
     ProbeWanted,
+    ProxySeen,
     SourceState,
     StationSeen,
     Untapped,
@@ -302,6 +304,19 @@ def test_strangers_are_bounded() -> None:
         air.beacon(1 + number / 1e4, BEACON, address)
     rows = [row for row in air.table.snapshot() if isinstance(row, Neighbor)]
     assert len(rows) == MOST_STRANGERS
+
+
+def test_strangers_on_the_air_do_not_hide_who_is_beyond_nor_the_other_way_round() -> None:
+    air = Air()
+    for number in range(2 * MOST_STRANGERS):
+        for _ in range(2):
+            air.beacon(1, BEACON, f"06:00:00:00:{number >> 8:02x}:{number & 255:02x}")
+        proxied = f"0a:00:00:00:{number >> 8:02x}:{number & 255:02x}"
+        air.at(1, ProxySeen(MESH0, proxied, PEER))
+    rows = [row for row in air.table.snapshot() if isinstance(row, Neighbor)]
+    proximities = [row.proximity for row in rows]
+    assert proximities.count(Proximity.DIRECT) == MOST_STRANGERS
+    assert proximities.count(Proximity.PROXIED) == MOST_STRANGERS
 
 
 def test_strangers_of_one_beacon_each_are_nobody() -> None:
