@@ -112,6 +112,9 @@ def test_beacons_in_a_neighbors_name_remove_nobody(attacked: Lab, daemons: Daemo
     send(attacked, lies * 20)
     judge(attacked, daemons)
     assert not changes(daemons, since_s)
+    row = neighbor(daemons["tap"], "mesh0", 1)
+    assert (row["mesh_id"], row["security"], row["bouncing"]) == (deeds.MESH_ID, "open", False)
+    assert "one_sided" not in row
 
 
 def test_frames_in_our_own_name_are_nobodys(attacked: Lab, daemons: Daemons) -> None:
