@@ -177,7 +177,7 @@ def _radio(row: Neighbor, now_unix_ms: int) -> _Facts:
         yield "metric", _airtime(readings.airtime_metric)
     if readings.measured_unix_ms is not None:
         ago = text.duration(now_unix_ms - readings.measured_unix_ms)
-        yield "measured", f"metric, throughput and rate of sending: {ago} ago, by traffic"
+        yield "measured", f"metric and throughput: {ago} ago, by traffic"
     path = [] if readings.path_metric is None else [_airtime(readings.path_metric)]
     if readings.path_changes is not None:
         path.append(text.count(readings.path_changes, "change"))

@@ -159,7 +159,7 @@ def test_all_that_can_be_known() -> None:
         "rates": "54 Mb/s sent, 866.7 Mb/s received",
         "throughput": "30 Mb/s expected",
         "metric": "128, 1.3 ms of air per 1 kB sent",
-        "measured": "metric, throughput and rate of sending: 7.0s ago, by traffic",
+        "measured": "metric and throughput: 7.0s ago, by traffic",
         "path metric": "304, 3.1 ms of air per 1 kB sent, 1 change",
         "power save": "we to it active, it to us light sleep, it to strangers deep sleep",
         "sent": "99 frames, 7.7 kB, 3 retried, 0 failed",
