@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -117,6 +118,8 @@ class Server:
 
     def control(self, *words: str) -> str:
         """prosodyctl, on this machine."""
+        if words[0] == "shell":
+            self._await_shell()
         program = shutil.which("prosodyctl") or "prosodyctl"
         done = subprocess.run(
             self.station.inside(program, "--config", str(self._config), *words),
@@ -138,6 +141,16 @@ class Server:
             stderr=subprocess.DEVNULL,
         )
         self.log_line("Activated service 's2s' on", self._start_s)
+
+    def _await_shell(self) -> None:
+        """Wait until `prosodyctl shell` finds the server, which is a little later than others."""
+        deadline = time.monotonic() + self._start_s
+        pause = threading.Event()
+        with socket.socket(socket.AF_UNIX) as shell:
+            while shell.connect_ex(str(self.home / "data/prosody.sock")):
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"no shell in {self.home}")
+                pause.wait(0.01)
 
     def kill(self, with_signal: signal.Signals = signal.SIGKILL) -> None:
         """End Prosody, by default without a chance to say or write anything."""
