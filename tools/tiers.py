@@ -52,12 +52,12 @@ TEST = (
     Tier("socket", (*PYTEST, "tests/socket")),
     Tier("process", (*PYTEST, "tests/process")),
     Tier("host", (*PYTEST, "tests/host")),
-    Tier("prosody", (*PYTEST, "tests/prosody")),
     Tier("kernel-6.1", (*PYTEST, *CORE), (("MESHWATCH_KERNEL", "6.1"),)),
 )
 REST = (
     Tier("fuzz-c", ("tools/fuzz", "60")),
     Tier("fuzz-replay", ("tools/fuzz-replay", "60")),
+    Tier("prosody", (*PYTEST, "tests/prosody")),
     Tier("strangers", (*PYTEST, "tests/strangers")),
     Tier("laptops-6.1", (*PYTEST, "tests/laptops"), (("MESHWATCH_KERNEL", "6.1"),)),
     Tier("crowd-6.1", (*PYTEST, "tests/kernel_long"), (("MESHWATCH_KERNEL", "6.1"),)),
