@@ -26,7 +26,7 @@ PYTEST = (PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider")
 
 # What every change must pass on a real kernel, in some minutes; and every way to fall silent, to
 # seem to, and to lie.
-CORE = tuple(f"tests/kernel/test_{name}.py" for name in ("vm", "scenarios", "upheavals"))
+CORE = tuple(f"tests/kernel/test_{name}.py" for name in ("scenarios", "upheavals"))
 PRESENCE = tuple(
     f"tests/kernel/test_{name}.py" for name in ("silence", "beyond", "deafness", "hostile")
 )
@@ -61,9 +61,9 @@ REST = (
     Tier("strangers", (*PYTEST, "tests/strangers")),
     Tier("laptops-6.1", (*PYTEST, "tests/laptops"), (("MESHWATCH_KERNEL", "6.1"),)),
     Tier("crowd-6.1", (*PYTEST, "tests/kernel_long"), (("MESHWATCH_KERNEL", "6.1"),)),
+    Tier("lab-6.1", (*PYTEST, "tests/kernel/test_vm.py"), (("MESHWATCH_KERNEL", "6.1"),)),
     Tier("presence-6.1", (*PYTEST, *PRESENCE), (("MESHWATCH_KERNEL", "6.1"),)),
-    Tier("kernel-6.12", (*PYTEST, "tests/kernel"), (("MESHWATCH_KERNEL", "6.12"),)),
-    Tier("crowd-6.12", (*PYTEST, "tests/kernel_long"), (("MESHWATCH_KERNEL", "6.12"),)),
+    Tier("kernel-6.12", (*PYTEST, *CORE, *PRESENCE), (("MESHWATCH_KERNEL", "6.12"),)),
 )
 GROUPS = {"test": TEST, "rest": REST}
 
