@@ -215,7 +215,8 @@ def test_laptops_are_apart_and_reach_each_other_by_radio(machine: Machine) -> No
     eventually(lambda: "ESTAB" in machine.run(stations).stdout)
     machine.run(["radio", "leave", "--laptop", "b"], check=True)
     eventually(lambda: "LISTEN" in machine.run(stations).stdout)
-    machine.run("printf 'laptop delete %s\\n' a b | radio batch", check=True)
+    again = "laptop delete a\nlaptop delete b\n" + create.format("a", 3) + "laptop delete a\n"
+    machine.run(f"radio batch <<'END'\n{again}END", check=True)
     eventually(lambda: machine.run(["ip", "link", "show", "wlan3"]).returncode == 0)
 
 

@@ -61,6 +61,9 @@ def create_laptop(name: str, radio: str | int, interface: str = "mesh0") -> None
 def delete_laptop(name: str, interface: str = "mesh0") -> None:
     """Give the radio back, without the interface, which would come back with it."""
     call(["iw", "dev", interface, "del"], name)
+    # The kernel gives it back itself when a namespace ends, but some time later.
+    for chosen in call(["ls", "/sys/class/ieee80211"], name).split():
+        call(["iw", "phy", chosen, "set", "netns", "1"], name)
     call(["ip", "netns", "del", name])
 
 
