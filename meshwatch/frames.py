@@ -195,6 +195,8 @@ class Frames:
     def sent(self, request: Buffer, now: int) -> None:
         """This probe was sent, by us or, in a replay, by whoever made the recording."""
         header = request[int.from_bytes(request[2:4], "little") :]
+        if len(header) < _TRANSMITTER.stop:  # of a recording that was damaged
+            return
         ifindex = self._index_of(header[_TRANSMITTER].hex(":"))
         if ifindex is not None and header[0] == _QOS_NULL:
             target = ifindex, header[_RECEIVER].hex(":")

@@ -194,6 +194,13 @@ def test_what_is_no_probe_of_ours_was_not_sent(data: bytes) -> None:
     assert frames.deadline() is None
 
 
+@pytest.mark.parametrize("data", [b"", f.radiotap(0), f.radiotap(0) + b"\xc8"])
+def test_a_torn_probe_is_nobodys(data: bytes) -> None:
+    frames = listening(mesh0="")  # an interface may have no address, which is not that of a stump
+    frames.sent(data, 0)
+    assert frames.deadline() is None
+
+
 def test_after_a_loss_no_probe_is_waited_for() -> None:
     frames, turns = probing(A)
     turns.at(3)
