@@ -39,20 +39,26 @@ async def notifying(address: str, **options: Any) -> AsyncIterator[asyncio.Task[
 
 
 class Following(logging.Handler):
-    """Knows how often the notifier began to follow a daemon."""
+    """Knows how often the notifier began to follow a daemon, and found nobody to notify."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._begun = asyncio.Semaphore(0)
+        self._begun, self._alone = asyncio.Semaphore(0), asyncio.Semaphore(0)
 
     def emit(self, record: logging.LogRecord) -> None:
         """A line of the log."""
         if record.getMessage().startswith("following meshwatchd"):
             self._begun.release()
+        elif record.getMessage().startswith("cannot notify"):
+            self._alone.release()
 
     async def __call__(self) -> None:
         """Wait until it began once more."""
         await within(self._begun.acquire())
+
+    async def alone(self) -> None:
+        """Wait until a notice was shown by nobody."""
+        await within(self._alone.acquire())
 
 
 @pytest.fixture
@@ -160,6 +166,7 @@ def test_no_desktop_shows_any(daemon: MessageDaemon, following: Following) -> No
             await following()
             first.stop()
             world.put(ANA)
+            await following.alone()
             second = await Desktop.start(daemon.address)
             world.put(BEN)
             bubble = await second.bubble()

@@ -124,6 +124,7 @@ def station(plink: Plink, *, inactive_ms: int = 100, signal_dbm: int = -61) -> S
         "tx_failed": 0,
         "beacon_loss": 0,
         "airtime_metric": 128,
+        "expected_throughput_kbps": 27_000,
         "signal_dbm": signal_dbm,
         "signal_avg_dbm": signal_dbm + 1,
         "plink": int(plink),
