@@ -51,6 +51,7 @@ class Entry:
         "_pending",
         "beyond",
         "claimed",
+        "features",
         "key",
         "link",
         "queued_ns",
@@ -65,6 +66,7 @@ class Entry:
         self.claimed: Claimed | None = None  # only while there is a row
         self.who = NOBODY
         self.row: Neighbor | None = None  # as published
+        self.features: tuple[object, ...] | None = None  # what was last told was drawn from these
         self.queued_ns: int | None = None  # the place in the agenda that counts
         self._news = spent.news if spent else Account(NEWS_BURST, NEWS_PERIOD_NS)
         self._hearsay = spent.hearsay if spent else Account(NEWS_BURST, NEWS_PERIOD_NS)
@@ -87,22 +89,31 @@ class Entry:
             and old == replace(new, readings=old.readings, bouncing=old.bouncing)
         ):
             self._held = None
-            self._pending = new.readings if new.readings != old.readings else None
-            return self.pace(now)
+            return self.drift(new.readings, now)
         account = self._hearsay if not calmed and _is_hearsay(old, new) else self._news
         gone = old is not None and _left(old, new)
         if not gone and account.ready_ns() > now:
             self._held = account
             if old is None or account is self._news:
                 return None
-            self._pending = new.readings if new.readings != old.readings else None
-            return self.pace(now)
+            return self.drift(new.readings, now)
         account.spend(now)
         self._held = None
         bouncing = self._news.ready_ns() > now or bool(old and old.bouncing and not calmed)
         self.row = replace(new, bouncing=True) if bouncing else new
         self._pending, self._paced_ns = None, now
         return Change(self.key, old, self.row)
+
+    @property
+    def settled(self) -> bool:
+        """The row is, but for readings, what was last told: no news is held back."""
+        return self.row is not None and self._held is None and not self.row.bouncing
+
+    def drift(self, readings: Readings, now: int) -> Change | None:
+        """Publish readings newer than the row's, if it is time; else later."""
+        assert self.row is not None
+        self._pending = readings if readings != self.row.readings else None
+        return self.pace(now)
 
     def withdraw(self, reason: Reason, evidence: Evidence) -> Change | None:
         """Take the row from the table; what is known stays."""

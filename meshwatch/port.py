@@ -12,7 +12,7 @@ from meshwatch.link import Link
 from meshwatch.means import Means
 from meshwatch.model import Evidence, Interface, Neighbor, Presence, Proof, Proximity, Reason
 from meshwatch.observations import Beacon, InterfaceSeen, LinkSeen, Path, PathsSwept
-from meshwatch.portrait import escaped, neighbor
+from meshwatch.portrait import escaped, features, neighbor
 
 #: Whoever is no station of ours is noted up to this number, on the air, and as many beyond: anybody
 #: can send in any name.
@@ -146,6 +146,13 @@ class Port:
                 self.forget(entry.key.name, now)
 
     # ---- rows -----------------------------------------------------------------------------------
+
+    def features(self, entry: Entry) -> tuple[object, ...] | None:
+        """While these are equal, what is to be published of the address is, but for readings;
+        None: that is not known so easily."""
+        if self.row is None or entry.beyond is not None or not self._shows(entry.link):
+            return None
+        return features(entry.link, self.row.interface, entry.who)
 
     def portray(self, entry: Entry, now: int) -> Neighbor | None:
         """What is to be published of an address: in radio range rather than beyond."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
+from operator import itemgetter
+from typing import Any
 
 from meshwatch.link import Link
 from meshwatch.model import Neighbor, Plink, PowerMode, Readings
@@ -10,19 +13,26 @@ from meshwatch.observations import Station, StationField
 from meshwatch.who import NOBODY, Who
 
 # Plain integers: arithmetic on an IntFlag makes an object for every look at a bit.
-(
-    _CONNECTED, _RX_BYTES, _TX_BYTES, _RX_PACKETS, _TX_PACKETS, _TX_RETRIES, _TX_FAILED,
-    _BEACON_RX, _BEACON_LOSS, _THROUGHPUT, _AIRTIME, _SIGNAL, _SIGNAL_AVG, _ACK_SIGNAL,
-    _LOCAL_PM, _PEER_PM, _NONPEER_PM, _GATE, _AS, _FLAGS, _TX_RATE, _RX_RATE,
-) = (
+_THROUGHPUT, _AIRTIME, _SIGNAL, _GATE, _AS, _FLAGS = (
     int(StationField[name])
     for name in (
-        "CONNECTED_S", "RX_BYTES", "TX_BYTES", "RX_PACKETS", "TX_PACKETS", "TX_RETRIES",
-        "TX_FAILED", "BEACON_RX", "BEACON_LOSS", "EXPECTED_THROUGHPUT_KBPS", "AIRTIME_METRIC",
-        "SIGNAL_DBM", "SIGNAL_AVG_DBM", "ACK_SIGNAL_DBM", "LOCAL_PM", "PEER_PM", "NONPEER_PM",
-        "CONNECTED_TO_GATE", "CONNECTED_TO_AS", "FLAGS_SET", "TX_RATE_KBPS", "RX_RATE_KBPS",
+        "EXPECTED_THROUGHPUT_KBPS", "AIRTIME_METRIC", "SIGNAL_DBM", "CONNECTED_TO_GATE",
+        "CONNECTED_TO_AS", "FLAGS_SET",
     )
 )  # fmt: skip
+# Readings that are the kernel's figures as they are, where it gives them.
+_AS_IT_IS = (
+    "connected_s", "signal_avg_dbm", "ack_signal_dbm", "tx_rate_kbps", "rx_rate_kbps", "tx_bytes",
+    "rx_bytes", "tx_packets", "rx_packets", "tx_retries", "tx_failed", "beacon_rx", "beacon_loss",
+    "local_pm", "peer_pm", "nonpeer_pm",
+)  # fmt: skip
+# What of a station entry stands in a row beside the readings.
+_NEWS = itemgetter(
+    *map(
+        Station._fields.index,
+        ("llid", "plid", "connected_to_gate", "connected_to_as", "flags_mask", "flags_set"),
+    )
+)
 _MFP = 1 << 4  # NL80211_STA_FLAG_MFP
 _AUTHENTICATED = 1 << 5  # NL80211_STA_FLAG_AUTHENTICATED
 
@@ -30,6 +40,16 @@ _POWER_MODES = {int(mode): mode for mode in PowerMode}
 _SECURITY = {0: "open", 1: "sae", 2: "802.1x"}  # IEEE 802.11-2020 table 9-258
 _METRIC_INFINITE = 0xFFFFFFFF
 _NO_STATION = Station(*(0,) * len(Station._fields))
+
+
+def features(link: Link, interface: str, who: Who) -> tuple[object, ...]:
+    """All that :func:`neighbor` draws a row from, but the readings and the time: drawing costs
+    more than to see that nothing of it changed."""
+    s = link.station or _NO_STATION
+    return (
+        link.presence, link.reason, link.evidence, link.since_ns, link.plink, link.restarts,
+        link.one_sided, link.beacon, interface, who, s.present, _NEWS(s),
+    )  # fmt: skip
 
 
 def neighbor(link: Link, interface: str, first_heard_ns: int, who: Who = NOBODY) -> Neighbor:
@@ -82,13 +102,18 @@ def readings(link: Link) -> Readings:
     measured = (
         link.plink is Plink.ESTAB and s.airtime_metric != _METRIC_INFINITE and link.traffic.measured
     )
+    (
+        connected_s, signal_avg_dbm, ack_signal_dbm, tx_rate_kbps, rx_rate_kbps, tx_bytes,
+        rx_bytes, tx_packets, rx_packets, tx_retries, tx_failed, beacon_rx, beacon_loss,
+        local_pm, peer_pm, nonpeer_pm,
+    ) = _as_they_are(p)((*s, None))  # fmt: skip
     return Readings(
         last_heard_ns=link.life_ns,
         reach=link.reach.after(link.patience.missed(link.silence_ns)),
-        connected_s=s.connected_s if p & _CONNECTED else None,
+        connected_s=connected_s,
         signal_dbm=_signal_dbm(link, s),
-        signal_avg_dbm=s.signal_avg_dbm if p & _SIGNAL_AVG else None,
-        ack_signal_dbm=s.ack_signal_dbm if p & _ACK_SIGNAL else None,
+        signal_avg_dbm=signal_avg_dbm,
+        ack_signal_dbm=ack_signal_dbm,
         airtime_metric=s.airtime_metric if measured and p & _AIRTIME else None,
         expected_throughput_kbps=(
             s.expected_throughput_kbps if measured and p & _THROUGHPUT else None
@@ -97,19 +122,31 @@ def readings(link: Link) -> Readings:
         beacon_interval_tu=link.patience.cadence.known_tu,
         loss_percent=link.patience.loss_percent,
         peers=link.beacon.peers if link.beacon else None,
-        tx_rate_kbps=s.tx_rate_kbps if p & _TX_RATE else None,
-        rx_rate_kbps=s.rx_rate_kbps if p & _RX_RATE else None,
-        tx_bytes=s.tx_bytes if p & _TX_BYTES else None,
-        rx_bytes=s.rx_bytes if p & _RX_BYTES else None,
-        tx_packets=s.tx_packets if p & _TX_PACKETS else None,
-        rx_packets=s.rx_packets if p & _RX_PACKETS else None,
-        tx_retries=s.tx_retries if p & _TX_RETRIES else None,
-        tx_failed=s.tx_failed if p & _TX_FAILED else None,
-        beacon_rx=s.beacon_rx if p & _BEACON_RX else None,
-        beacon_loss=s.beacon_loss if p & _BEACON_LOSS else None,
-        local_pm=_POWER_MODES.get(s.local_pm) if p & _LOCAL_PM else None,
-        peer_pm=_POWER_MODES.get(s.peer_pm) if p & _PEER_PM else None,
-        nonpeer_pm=_POWER_MODES.get(s.nonpeer_pm) if p & _NONPEER_PM else None,
+        tx_rate_kbps=tx_rate_kbps,
+        rx_rate_kbps=rx_rate_kbps,
+        tx_bytes=tx_bytes,
+        rx_bytes=rx_bytes,
+        tx_packets=tx_packets,
+        rx_packets=rx_packets,
+        tx_retries=tx_retries,
+        tx_failed=tx_failed,
+        beacon_rx=beacon_rx,
+        beacon_loss=beacon_loss,
+        local_pm=_POWER_MODES.get(local_pm),
+        peer_pm=_POWER_MODES.get(peer_pm),
+        nonpeer_pm=_POWER_MODES.get(nonpeer_pm),
+    )
+
+
+@lru_cache  # a driver says the same from look to look
+def _as_they_are(present: int) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
+    """From a station entry and a None behind it: each figure that the kernel gives, else None."""
+    nothing = len(Station._fields)
+    return itemgetter(
+        *(
+            Station._fields.index(name) if present & StationField[name.upper()] else nothing
+            for name in _AS_IT_IS
+        )
     )
 
 

@@ -56,6 +56,7 @@ from meshwatch.observations import (
     Untapped,
 )
 from meshwatch.port import Port
+from meshwatch.portrait import readings
 from meshwatch.register import Place, Register
 
 #: Where stations, candidates and interfaces come from, and where beacons do.
@@ -336,8 +337,13 @@ class Table:
             entry.link.plan(now, port.hearing, port.means, self._probes.ready_ns())
         if entry.row is None:
             self._register.introduce(entry)
-        new = port.portray(entry, now)
-        change = entry.tell(new, now) if new else entry.withdraw(*port.parting(entry))
+        features = port.features(entry)
+        if features is not None and features == entry.features and entry.settled:
+            change = entry.drift(readings(entry.link), now)
+        else:
+            new = port.portray(entry, now)
+            change = entry.tell(new, now) if new else entry.withdraw(*port.parting(entry))
+            entry.features = features
         if change is not None:
             self._note(port, entry, change, now, changes)
         self._queue(port, entry)
