@@ -218,6 +218,21 @@ def test_observations_of_one_instant_from_different_sources_commute(
 
 
 @LAWS
+@given(HISTORIES)
+def test_a_row_that_is_not_drawn_again_would_be_the_same(history: list[Step]) -> None:
+    kept, drawn = Told(history[:0]), Told(history[:0])
+    for step in history:
+        for told in (kept, drawn):
+            told.now += step.gap_ms * MS
+        for port in drawn.table._ports.values():
+            for entry in port.entries.values():
+                entry.features = None
+        observed = step.observed or Deaf("nl80211", kept.now - step.gap_ms * MS)
+        assert kept.observe(observed) == drawn.observe(observed)
+    assert kept.table.snapshot() == drawn.table.snapshot()
+
+
+@LAWS
 @given(HISTORIES, st.lists(st.integers(-5000, 0), min_size=1, max_size=5))
 def test_time_never_runs_backwards(history: list[Step], errors_ms: list[int]) -> None:
     """A time before the latest known one counts as that one."""
