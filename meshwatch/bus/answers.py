@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from dbus_next.constants import ErrorType
 from dbus_next.message import Message
@@ -18,6 +19,7 @@ from meshwatch.bus.contract import (
     ROOT,
     Contract,
     Subject,
+    Typed,
 )
 from meshwatch.bus.mirror import Mirror
 
@@ -81,7 +83,7 @@ class Answers:
             raise CallError(ErrorType.UNKNOWN_INTERFACE, f"{call.path} has no interface {asked}")
         own = asked == INTERFACE_OF[type(subject)]
         if call.member == "GetAll":
-            values = self._contract.values(self._fresh(subject)) if own else {}
+            values = _variants(self._contract.values(self._fresh(subject))) if own else {}
             return Message.new_method_return(call, "a{sv}", [values])
         name = call.body[1]
         wanted = self._contract.properties[asked].get(name)
@@ -92,11 +94,11 @@ class Answers:
         value = wanted.value(self._fresh(subject))
         if value is None:
             raise CallError(NOT_KNOWN, f"{name} of {call.path} is not known")
-        return Message.new_method_return(call, "v", [Variant(wanted.signature, value)])
+        return Message.new_method_return(call, "v", [_variant(Typed(wanted.signature, value))])
 
     def _managed_objects(self) -> dict[str, dict[str, dict[str, Variant]]]:
         return {
-            path: {INTERFACE_OF[type(subject)]: self._contract.news(subject)}
+            path: {INTERFACE_OF[type(subject)]: _variants(self._contract.news(subject))}
             for path, subject in self._mirror.subjects()
             if path != ROOT
         }
@@ -110,6 +112,20 @@ class Answers:
                 if known.startswith(below)
             }
         )
+
+
+def _variants(values: Mapping[str, Typed]) -> dict[str, Variant]:
+    """As dbus-next wants them."""
+    return {name: _variant(value) for name, value in values.items()}
+
+
+def _variant(of: Typed) -> Variant:
+    value: Any = of.value
+    if of.signature == "a{sv}":
+        value = _variants(value)
+    elif of.signature == "aa{sv}":
+        value = [_variants(each) for each in value]
+    return Variant(of.signature, value)
 
 
 def _machine_id() -> str:

@@ -6,12 +6,11 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping
 from enum import IntEnum
-from functools import lru_cache
+from functools import cache, lru_cache
 from operator import attrgetter
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from dbus_next.signature import Variant
 from msgspec import Struct
 
 from meshwatch.model import Address, Claim, Evidence, Interface, Key, Neighbor, Service
@@ -80,6 +79,14 @@ INTERFACE_OF: Mapping[type[Subject], str] = {
 }
 
 
+class Typed(NamedTuple):
+    """A value and its D-Bus type. dbus-next's Variant verifies it, which costs more than all else
+    that is done with it."""
+
+    signature: str
+    value: object
+
+
 class Property(NamedTuple):
     """One property of the contract; ``value`` is None while a subject's value is unknown."""
 
@@ -141,7 +148,7 @@ class Contract:
         managing = [OBJECT_MANAGER] if isinstance(subject, Manager) else []
         return [INTERFACE_OF[type(subject)], *managing, PROPERTIES, INTROSPECTABLE, PEER]
 
-    def news(self, subject: Subject) -> dict[str, Variant]:
+    def news(self, subject: Subject) -> dict[str, Typed]:
         """The properties of the subject whose value is known, without readings.
 
         Clients keep what an object manager tells of an object, and a reading has no signal that
@@ -149,21 +156,21 @@ class Contract:
         """
         return self._known(subject, readings=False)
 
-    def values(self, subject: Subject) -> dict[str, Variant]:
+    def values(self, subject: Subject) -> dict[str, Typed]:
         """The properties of the subject whose value is known, readings included."""
         return self._known(subject, readings=True)
 
-    def _known(self, subject: Subject, *, readings: bool) -> dict[str, Variant]:
+    def _known(self, subject: Subject, *, readings: bool) -> dict[str, Typed]:
         known = {}
         for each in self.properties[INTERFACE_OF[type(subject)]].values():
             if each.reading and not readings:
                 continue
             value = each.value(subject)
             if value is not None:
-                known[each.name] = Variant(each.signature, value)
+                known[each.name] = Typed(each.signature, value)
         return known
 
-    def difference(self, old: Subject, new: Subject) -> tuple[dict[str, Variant], list[str]]:
+    def difference(self, old: Subject, new: Subject) -> tuple[dict[str, Typed], list[str]]:
         """News between two states of a subject: what changed, and what is no longer known."""
         changed, invalidated = {}, []
         for each in self.properties[INTERFACE_OF[type(new)]].values():
@@ -174,7 +181,7 @@ class Contract:
                 if value is None:
                     invalidated.append(each.name)
                 else:
-                    changed[each.name] = Variant(each.signature, value)
+                    changed[each.name] = Typed(each.signature, value)
         return changed, invalidated
 
     def introspection(self, subject: Subject | None, children: list[str]) -> str:
@@ -201,6 +208,7 @@ def _value(
     """What gets the value of a key of the sockets from a row of the table."""
     timed = key.endswith("_unix_ms")
     get = attrgetter(key.removesuffix("_unix_ms") + "_ns" if timed else key)
+    cast = _dictionaries(wall_offset_ns) if "{sv}" in signature else _cast(signature)
 
     def value(of: object) -> object:
         plain = get(of)
@@ -208,37 +216,59 @@ def _value(
             return None
         if timed:
             plain = (plain + wall_offset_ns()) // 1_000_000
-        elif isinstance(plain, Struct):
-            return _dictionary(plain, wall_offset_ns)
-        elif signature == "aa{sv}":
-            return [_dictionary(each, wall_offset_ns) for each in plain]
-        return _cast(signature, plain)
+        return cast(plain)
 
     return value
 
 
-def _dictionary(of: Struct, wall_offset_ns: Callable[[], int]) -> dict[str, Variant]:
+def _dictionaries(wall_offset_ns: Callable[[], int]) -> Callable[[Any], object]:
+    """What makes dictionaries of one object or several."""
+
+    def cast(plain: Any) -> object:
+        if isinstance(plain, tuple):
+            return [_dictionary(each, wall_offset_ns) for each in plain]
+        return _dictionary(plain, wall_offset_ns)
+
+    return cast
+
+
+def _dictionary(of: Struct, wall_offset_ns: Callable[[], int]) -> dict[str, Typed]:
     known = {}
-    for key, signature in DICTIONARIES[type(of)].items():
-        value = _value(key, signature, wall_offset_ns)(of)
-        if value is not None:
-            known[key] = Variant(signature, value)
+    for key, signature, value in _entries(type(of), wall_offset_ns):
+        plain = value(of)
+        if plain is not None:
+            known[key] = Typed(signature, plain)
     return known
 
 
-def _cast(signature: str, plain: object) -> object:
-    """A field of the model as a value that its D-Bus type can hold, whatever the kernel said."""
+@cache
+def _entries(
+    of: type[Struct], wall_offset_ns: Callable[[], int]
+) -> tuple[tuple[str, str, Callable[[object], object]], ...]:
+    return tuple(
+        (key, signature, _value(key, signature, wall_offset_ns))
+        for key, signature in DICTIONARIES[of].items()
+    )
+
+
+def _cast(signature: str) -> Callable[[Any], object]:
+    """What makes of a field of the model a value that its D-Bus type can hold, whatever the kernel
+    said."""
     if signature == "a{ss}":
-        assert isinstance(plain, (dict, tuple))
-        texts = dict(plain).items()
-        return {inert(key): inert(value, MAX_CLAIMED) for key, value in texts}
-    if isinstance(plain, tuple):
-        return [inert(each) for each in plain]
-    if signature in INTEGERS and isinstance(plain, int):
+        return _texts
+    if signature == "as":
+        return lambda plain: [inert(each) for each in plain]
+    if signature in INTEGERS:
         low, high = INTEGERS[signature]
-        return max(low, min(plain, high))
-    if signature == "b":
-        return bool(plain)
+        return lambda plain: low if plain < low else high if plain > high else int(plain)
+    return bool if signature == "b" else _text
+
+
+def _texts(plain: Any) -> dict[str, str]:
+    return {inert(key): inert(value, MAX_CLAIMED) for key, value in dict(plain).items()}
+
+
+def _text(plain: object) -> str:
     if isinstance(plain, IntEnum):
         return plain.name.lower()
     if isinstance(plain, int):  # reach: bits, in hex as on the sockets

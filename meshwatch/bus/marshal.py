@@ -1,4 +1,4 @@
-"""Marshals signals: in half the time of dbus-next, which verifies all values twice.
+"""Marshals signals: in a fraction of the time of dbus-next, which verifies all values twice.
 
 How long a client waits for the last of many neighbors is how long this takes. Values are what
 :mod:`meshwatch.bus.contract` makes, of the types that their signatures say. The format is that of
@@ -8,11 +8,11 @@ the D-Bus specification, "Marshaling (Wire Format)" and "Message Format", in lit
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
-from functools import cache
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import cache, lru_cache
+from typing import Any, Protocol
 
-from dbus_next.signature import SignatureTree, SignatureType, Variant
+from dbus_next.signature import SignatureTree, SignatureType
 
 LITTLE_ENDIAN, SIGNAL, VERSION = b"l", 4, 1
 
@@ -23,6 +23,18 @@ _FIXED = {"y": "B", "b": "I", "n": "h", "q": "H", "i": "i", "u": "I", "x": "q", 
 _ALIGNMENT = {"n": 2, "q": 2, "x": 8, "t": 8, "d": 8, "{": 8, "(": 8, "y": 1, "g": 1, "v": 1}
 _LENGTH = struct.Struct("<I")
 _START = struct.Struct("<cBBBII")
+
+
+class Typed(Protocol):
+    """A value in a variant: :class:`meshwatch.bus.contract.Typed`, or dbus-next's Variant."""
+
+    @property
+    def signature(self) -> str:
+        """Its type, a single one."""
+
+    @property
+    def value(self) -> Any:
+        """The value."""
 
 
 def signal(
@@ -61,6 +73,8 @@ def _writer(of: SignatureType) -> Write:
     """What writes a value of this type at the end of the bytes, with the padding before it."""
     if of.token in _FIXED:
         return _fixed(_FIXED[of.token])
+    if of.signature == "a{sv}":
+        return _write_properties
     if of.token == "a":
         return _array(of.children[0])
     if of.token in "{(":
@@ -120,10 +134,41 @@ def _write_signature(out: bytearray, signature: str) -> None:
     out += signature.encode() + b"\0"
 
 
-def _write_any(out: bytearray, value: Variant) -> None:
+def _write_any(out: bytearray, value: Typed) -> None:
     _write_variant(out, value.signature, value.value)
 
 
 def _write_variant(out: bytearray, signature: str, value: object) -> None:
     _write_signature(out, signature)
-    _writers(signature)[0](out, value)
+    _only_writer(signature)(out, value)
+
+
+@cache
+def _only_writer(signature: str) -> Write:
+    (write,) = _writers(signature)
+    return write
+
+
+def _write_properties(out: bytearray, values: Mapping[str, Typed]) -> None:
+    """An array of names and variants; most of what we send is that."""
+    _align(out, 4)
+    place = len(out)
+    out += b"\0\0\0\0"
+    _align(out, 8)
+    begin = len(out)
+    for name, value in values.items():
+        signature = value.signature
+        if rest := len(out) % 8:
+            out += bytes(8 - rest)
+        out += _beginning(name, signature)
+        _only_writer(signature)(out, value.value)
+    _LENGTH.pack_into(out, place, len(out) - begin)
+
+
+@lru_cache(maxsize=256)  # names are those of the contract
+def _beginning(name: str, signature: str) -> bytes:
+    """Name and type of an entry, which begins at a multiple of 8 and so is always the same."""
+    out = bytearray()
+    _write_text(out, name)
+    _write_signature(out, signature)
+    return bytes(out)

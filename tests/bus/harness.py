@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from dbus_next.signature import Variant
 from msgspec.structs import replace
 
 from meshwatch.bus import Bus
+from meshwatch.bus.contract import Typed
 from meshwatch.feed import Feed
 from meshwatch.model import (
     Change,
@@ -355,6 +356,6 @@ async def client_of(address: str) -> AsyncIterator[Client]:
         client.close()
 
 
-def plain(values: dict[str, Variant]) -> dict[str, Any]:
+def plain(values: Mapping[str, Variant | Typed]) -> dict[str, Any]:
     """Values without their D-Bus types."""
     return {name: value.value for name, value in values.items()}

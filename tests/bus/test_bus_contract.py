@@ -6,7 +6,6 @@ import re
 from typing import Any
 
 import pytest
-from dbus_next.signature import Variant
 from msgspec import Struct
 from msgspec.structs import fields, replace
 
@@ -17,6 +16,7 @@ from meshwatch.bus.contract import (
     NEIGHBOR,
     Contract,
     Manager,
+    Typed,
     label,
     path,
 )
@@ -166,10 +166,10 @@ def test_addresses_and_claims_are_arrays_of_dictionaries() -> None:
     (said,) = [plain(each) for each in told["Claims"]]
     assert said.pop("services") == [
         {
-            "type": Variant("s", "_xmpp-server._tcp"),
-            "instance": Variant("s", "ana"),
-            "port": Variant("q", 5269),
-            "txt": Variant("a{ss}", {"domain": "é" * 255}),
+            "type": Typed("s", "_xmpp-server._tcp"),
+            "instance": Typed("s", "ana"),
+            "port": Typed("q", 5269),
+            "txt": Typed("a{ss}", {"domain": "é" * 255}),
         }
     ]
     assert said == {
