@@ -36,8 +36,8 @@ FIRST_PAUSE_S = 0.25
 # where none ever did, we do not wake up every second for it.
 RETURN_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
 
-# Objects told before other tasks get their turn, and before it is sent: 1.5 ms, and 0.4 ms; on a slow
-# machine twenty times as much.
+# Objects told before other tasks get their turn, and before it is sent: 1.5 ms, and 0.4 ms; on a
+# slow machine twenty times as much.
 SAYINGS_PER_TURN = 16
 SAYINGS_PER_WRITE = 4
 
