@@ -14,7 +14,6 @@ import argparse
 import json
 import re
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,9 +25,9 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from tests.kernel.lab import Daemon, Lab, address, until  # noqa: E402 - needs the path above
+from tools.lab.compiled import compiled  # noqa: E402
 from tools.vm.machine import Machine, Process  # noqa: E402
 
-GUEST = Path(__file__).parent / "guest"
 UNDISTURBED_S = 1.0
 POLL_S = 1.0
 WRONG_S = 5.0  # a table that is wrong for so long is broken, and not slow
@@ -49,17 +48,6 @@ class Delays:
             self.missed[listener] = self.missed.get(listener, 0) + 1
         else:
             self.of.setdefault(listener, []).append((known - began) * 1000)
-
-
-def compiled(name: str) -> Path:
-    """A C program for the guest, which sees the host's files."""
-    binary = ROOT / "build/bench" / name
-    binary.parent.mkdir(parents=True, exist_ok=True)
-    source = str(GUEST / f"{name}.c")
-    subprocess.run(
-        ["cc", "-O2", "-Wall", "-Wextra", "-Werror", "-o", str(binary), source], check=True
-    )
-    return binary
 
 
 class Bench:
@@ -87,7 +75,7 @@ class Bench:
         self.daemon = self._daemon(repetition)
 
     def _listen(self, name: str, command: str) -> Process:
-        stamped = f"{command} | python3 {GUEST}/stamp.py" if name != "truth" else command
+        stamped = f"{command} | {compiled('stamp')}" if name != "truth" else command
         return self.lab.machine.spawn(["bash", "-c", stamped], log=f"bench-{name}.log")
 
     def clock(self) -> float:

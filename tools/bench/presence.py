@@ -30,13 +30,13 @@ from pathlib import Path
 
 from tests.kernel.lab import PYTHON, Daemon, Lab, until
 from tools.harness import capture
+from tools.lab.compiled import compiled
 from tools.lab.delays import TU_S, Event, Knower, Verdict, address, read_air, report
 from tools.lab.sent import sent
 from tools.vm.air import Air
 from tools.vm.machine import Machine
 
 ROOT = Path(__file__).resolve().parents[2]
-STAMP = ROOT / "tools/bench/guest/stamp.py"
 POLLER = ROOT / "tools/bench/guest/poller.py"
 CAPTURE = ROOT / "tools/harness/guest_capture.py"
 OBSERVERS = 4
@@ -141,7 +141,7 @@ class Bench:
 
     def _add_others(self, interval_tu: int) -> None:
         machine = self._machine
-        event = machine.spawn(f"iw event -t | python3 {STAMP}", log="event.log")
+        event = machine.spawn(f"iw event -t | {compiled('stamp')}", log="event.log")
         gone_ms = str(round(8 * interval_tu * TU_S * 1e3))
         every_s = machine.spawn(["python3", str(POLLER), "mesh3", "1", gone_ms], log="p1.log")
         every_10_s = machine.spawn(["python3", str(POLLER), "mesh3", "10", gone_ms], log="p10.log")

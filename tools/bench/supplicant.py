@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.kernel.lab import Daemon, Lab, until
-from tools.bench.presence import CAPTURE, STAMP, WITH_NET_RAW, news
+from tools.bench.presence import CAPTURE, WITH_NET_RAW, news
+from tools.lab.compiled import compiled
 from tools.lab.delays import TU_S, Column, Heard, Verdict, address, read_air
 from tools.vm import deeds
 from tools.vm.machine import Machine, Process
@@ -114,7 +115,7 @@ def measure(machine: Machine, neighbors: range, interval_tu: int) -> list[str]:
     machine.spawn(["dbus-daemon", "--session", f"--address={BUS}", "--nofork", "--nopidfile"])
     lab.sh("until [ -S /run/bench-bus ]; do sleep 0.1; done")
     monitor = machine.spawn(
-        f'stdbuf -oL dbus-monitor --address {BUS} "interface={MESH_SIGNALS}" | python3 {STAMP}'
+        f'stdbuf -oL dbus-monitor --address {BUS} "interface={MESH_SIGNALS}" | {compiled("stamp")}'
     )
     supplicant = machine.spawn(
         f"DBUS_SYSTEM_BUS_ADDRESS={BUS} wpa_supplicant -u -i mesh0 -c /run/bench.conf"
