@@ -22,6 +22,8 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = sys.executable
 PYTEST = (PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+# On all processors, for what only computes: a file stays with one of them.
+SPREAD = (*PYTEST, "--numprocesses=auto", "--dist=loadfile")
 
 
 # What every change must pass on a real kernel, in some minutes; and every way to fall silent, to
@@ -45,9 +47,9 @@ TEST = (
     Tier("format", (PYTHON, "-m", "ruff", "format", "--check", ".")),
     Tier("types", (PYTHON, "-m", "mypy")),
     Tier("c", (*PYTEST, "tests/c")),
-    Tier("pure", (*PYTEST, "tests/pure")),
-    Tier("replay", (*PYTEST, "tests/replay")),
-    Tier("harness", (*PYTEST, "tests/harness")),
+    Tier("pure", (*SPREAD, "tests/pure")),
+    Tier("replay", (*SPREAD, "tests/replay")),
+    Tier("harness", (*SPREAD, "tests/harness")),
     Tier("bus", (*PYTEST, "tests/bus")),
     Tier("socket", (*PYTEST, "tests/socket")),
     Tier("process", (*PYTEST, "tests/process")),
