@@ -88,11 +88,13 @@ class Typed(NamedTuple):
 
 
 class Property(NamedTuple):
-    """One property of the contract; ``value`` is None while a subject's value is unknown."""
+    """One property of the contract; ``value`` is None while a subject's value is unknown, and
+    ``field`` is that of the subject it is made of."""
 
     name: str
     signature: str
     reading: bool
+    field: Callable[[Subject], object]
     value: Callable[[Subject], object]
 
 
@@ -174,14 +176,13 @@ class Contract:
         """News between two states of a subject: what changed, and what is no longer known."""
         changed, invalidated = {}, []
         for each in self.properties[INTERFACE_OF[type(new)]].values():
-            if each.reading:
+            if each.reading or each.field(new) == each.field(old):
                 continue
             value = each.value(new)
-            if value != each.value(old):
-                if value is None:
-                    invalidated.append(each.name)
-                else:
-                    changed[each.name] = Typed(each.signature, value)
+            if value is None:
+                invalidated.append(each.name)
+            elif value != each.value(old):
+                changed[each.name] = Typed(each.signature, value)
         return changed, invalidated
 
     def introspection(self, subject: Subject | None, children: list[str]) -> str:
@@ -198,8 +199,15 @@ def _property(element: ET.Element, wall_offset_ns: Callable[[], int]) -> Propert
     annotation = element.find("annotation")
     reading = annotation is not None and annotation.get("value") == "false"
     key = re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower()
-    value = _value(f"readings.{key}" if reading else key, signature, wall_offset_ns)
-    return Property(name, signature, reading, value)
+    key = f"readings.{key}" if reading else key
+    value = _value(key, signature, wall_offset_ns)
+    return Property(name, signature, reading, _field(key), value)
+
+
+def _field(key: str) -> Callable[[object], object]:
+    """What gets the field of a row that a key of the sockets is made of."""
+    timed = key.endswith("_unix_ms")
+    return attrgetter(key.removesuffix("_unix_ms") + "_ns" if timed else key)
 
 
 def _value(
@@ -207,11 +215,11 @@ def _value(
 ) -> Callable[[object], object]:
     """What gets the value of a key of the sockets from a row of the table."""
     timed = key.endswith("_unix_ms")
-    get = attrgetter(key.removesuffix("_unix_ms") + "_ns" if timed else key)
+    get = _field(key)
     cast = _dictionaries(wall_offset_ns) if "{sv}" in signature else _cast(signature)
 
     def value(of: object) -> object:
-        plain = get(of)
+        plain: Any = get(of)
         if plain is None:
             return None
         if timed:
