@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from meshwatch.pace import MS_NS
 
-PEERING_NS = (0, 5 * MS_NS, 20 * MS_NS, 60 * MS_NS, 150 * MS_NS, 350 * MS_NS)
+PEERING_NS = tuple(ms * MS_NS for ms in (0, 5, 20, 35, 60, 150, 350))
 SPAN_NS = 1000 * MS_NS
 GLANCES_PER_SPAN = 25
 WISHES_PER_SPAN = 20
