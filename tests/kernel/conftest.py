@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.kernel.lab import Daemon, Lab
+from tools.vm import deeds
 from tools.vm.machine import Machine
 
 RADIOS = 4
@@ -86,17 +87,17 @@ def daemon(daemons: dict[str, Daemon]) -> Daemon:
 @pytest.fixture
 def met(lab: Lab, daemons: dict[str, Daemon]) -> Lab:
     """All four have met and the daemons agree."""
+    mesh = "/sys/class/net/mesh$i"
     lab.sh(
         "for i in 0 1 2 3; do\n"
         "ip link set mesh$i up\n"
-        "iw dev mesh$i info | grep -q channel || iw dev mesh$i mesh join classroom freq 2412\n"
+        # Only who has joined has a carrier.
+        f"[ $(<{mesh}/carrier) = 1 ] || iw dev mesh$i mesh join classroom freq 2412\n"
         # What a scenario that failed may have left.
         "iw dev mesh$i set mesh_param mesh_rssi_threshold=0 mesh_power_mode=active\n"
+        f"{deeds.reach(f'$(<{mesh}/phy80211/name)', 1)}"
         "done"
     )
-    for index in range(RADIOS):
-        lab.reach(index, 1)
     lab.await_links(12)
-    for name, daemon in daemons.items():
-        lab.settle(daemon, 45, f"{name}, before the scenario")
+    lab.settle(daemons.values(), 45, "before the scenario")
     return lab

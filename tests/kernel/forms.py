@@ -23,8 +23,7 @@ def views(daemons: Daemons) -> Iterator[tuple[str, Daemon, str]]:
 
 def settle(lab: Lab, daemons: Daemons, what: str) -> None:
     """Wait until each agrees with `iw`."""
-    for name, daemon in daemons.items():
-        lab.settle(daemon, SOON_S, f"{name}, {what}")
+    lab.settle(daemons.values(), SOON_S, what)
 
 
 def stories(daemons: Daemons, since_s: float) -> dict[tuple[str, int], list[Told]]:

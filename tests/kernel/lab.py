@@ -7,7 +7,7 @@ import re
 import shlex
 import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -200,7 +200,7 @@ class Lab:
 
     def reach(self, index: int, group: int) -> None:
         """Radios hear each other if their group masks share a bit."""
-        self.sh(deeds.reach(self.phy(index), group))
+        self.sh(deeds.reach(f"$(</sys/class/net/mesh{index}/phy80211/name)", group))
 
     def truth(self) -> dict[tuple[str, str], Link]:
         """What `iw` says now: (interface, address) -> link."""
@@ -219,9 +219,13 @@ class Lab:
                 )
         return links
 
-    def disagreements(self, daemon: Daemon) -> list[str]:
-        """Where the daemon's table differs from `iw`; doubtful silence is not judged."""
-        truth, rows = self.truth(), daemon.rows()
+    def disagreements(self, *daemons: Daemon) -> list[str]:
+        """Where the table of one of them differs from `iw`; doubtful silence is not judged."""
+        truth = self.truth()
+        return [each for daemon in daemons for each in self._disagreements(daemon, truth)]
+
+    def _disagreements(self, daemon: Daemon, truth: dict[tuple[str, str], Link]) -> list[str]:
+        rows = daemon.rows()
         found = []
         for key, link in truth.items():
             if daemon.interfaces and key[0] not in daemon.interfaces:
@@ -237,20 +241,21 @@ class Lab:
             else:
                 right = True
             if not right:
-                found.append(f"{key}: iw says {link}, meshwatch says {presence}")
+                found.append(f"{key}: iw says {link}, {daemon.name} says {presence}")
         for key in rows.keys() - truth.keys():
             # Of whom a tap heard beacons alone, the kernel need not know.
             if rows[key]["presence"] != "heard" or "plink" in rows[key]:
-                found.append(f"{key}: a ghost, {rows[key]['presence']}")
+                found.append(f"{key}: a ghost of {daemon.name}, {rows[key]['presence']}")
         return found
 
-    def settle(self, daemon: Daemon, within_s: float, what: str) -> float:
-        """Wait until the table agrees with `iw`; how long that took, in s."""
+    def settle(self, daemons: Daemon | Collection[Daemon], within_s: float, what: str) -> float:
+        """Wait until the table of each agrees with `iw`; how long that took, in s."""
+        all_ = [daemons] if isinstance(daemons, Daemon) else daemons
         began = time.monotonic()
         until(
-            lambda: not self.disagreements(daemon),
+            lambda: not self.disagreements(*all_),
             within_s,
-            lambda: f"{what}: " + "; ".join(self.disagreements(daemon)),
+            lambda: f"{what}: " + "; ".join(self.disagreements(*all_)),
         )
         return time.monotonic() - began
 

@@ -28,8 +28,7 @@ def in_a_row(met: Lab, daemons: Daemons) -> Iterator[Lab]:
     met.sh(deeds.chain([met.phy(index) for index in ROW]))
     met.join(*ROW)
     met.await_links(6)
-    for name, daemon in daemons.items():
-        met.settle(daemon, SOON_S, f"{name}, in a row")
+    met.settle(daemons.values(), SOON_S, "in a row")
     yield met
     met.leave(*ROW)
 

@@ -98,4 +98,4 @@ def judge(lab: Lab, daemons: list[Daemon], what: str) -> None:
     after_s = lab.clock() + JUDGED_S
     for daemon in daemons:
         daemon.await_lines(after_s)
-        lab.settle(daemon, SOON_S, f"{daemon.name}, {what}")
+    lab.settle(daemons, SOON_S, what)

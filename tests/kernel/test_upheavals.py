@@ -22,8 +22,7 @@ def test_radio_driver_unloaded_and_loaded(met: Lab, daemons: dict[str, Daemon]) 
     met.make_meshes(4, monitors=[0])
     met.join(0, 1, 2, 3)
     met.await_links(12)
-    for name, daemon in daemons.items():
-        met.settle(daemon, SOON_S, f"{name}, after the driver came back")
+    met.settle(daemons.values(), SOON_S, "after the driver came back")
     tap = daemons["tap"]
     until(lambda: tap.sources()["frames"] is None, SOON_S, lambda: str(tap.sources()))
 
@@ -45,9 +44,8 @@ def test_nl80211_unloaded_and_loaded(met: Lab, daemon: Daemon) -> None:
     met.make_meshes(4, monitors=[0])
     met.join(0, 1, 2, 3)
     met.await_links(12)
-    for each in (daemon, late):
-        met.settle(each, SOON_S, f"{each.name}, after nl80211 came back")
-        assert each.sources()["nl80211"] is None
+    met.settle([daemon, late], SOON_S, "after nl80211 came back")
+    assert [each.sources()["nl80211"] for each in (daemon, late)] == [None, None]
     assert late.stop() == 0
 
 
