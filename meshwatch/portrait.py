@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from meshwatch.link import Link
@@ -33,6 +33,9 @@ _NEWS = itemgetter(
         ("llid", "plid", "connected_to_gate", "connected_to_as", "flags_mask", "flags_set"),
     )
 )
+_SAID = attrgetter(  # likewise, of a beacon
+    "mesh_id", "accepting", "gate", "authentication_server", "authentication"
+)
 _MFP = 1 << 4  # NL80211_STA_FLAG_MFP
 _AUTHENTICATED = 1 << 5  # NL80211_STA_FLAG_AUTHENTICATED
 
@@ -48,7 +51,7 @@ def features(link: Link, interface: str, who: Who) -> tuple[object, ...]:
     s = link.station or _NO_STATION
     return (
         link.presence, link.reason, link.evidence, link.since_ns, link.plink, link.restarts,
-        link.one_sided, link.beacon, interface, who, s.present, _NEWS(s),
+        link.one_sided, interface, who, s.present, _NEWS(s), link.beacon and _SAID(link.beacon),
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from meshwatch.hearing import Hearing
 from meshwatch.link import Link
@@ -16,6 +17,7 @@ from meshwatch.who import NOBODY
 from tests.pure.scenarios import SECOND, station, without_readings
 
 EVERYTHING = sum(map(int, StationField))
+GATES = int(StationField.CONNECTED_TO_GATE | StationField.CONNECTED_TO_AS)
 FLAGS = st.sampled_from([0, 1 << 4, 1 << 5, 1 << 4 | 1 << 5])
 FIELDS = {
     "plink": st.sampled_from(list(Plink)),
@@ -25,24 +27,32 @@ FIELDS = {
     "connected_to_as": st.integers(0, 1),
     "flags_set": FLAGS,
     "flags_mask": FLAGS,
-    "present": st.sampled_from([0, int(StationField.FLAGS_SET), EVERYTHING]),
+    "present": st.sampled_from([0, int(StationField.FLAGS_SET), EVERYTHING & ~GATES, EVERYTHING]),
 }
 BEGINNING = station(inactive_ms=0)._replace(present=EVERYTHING, flags_mask=3 << 4)
-BEACONS = st.builds(
-    Beacon,
-    interval_tu=st.just(1000),
-    mesh_id=st.sampled_from([b"class", b"yard"]),
-    path_protocol=st.just(1),
-    path_metric=st.just(1),
-    congestion_control=st.just(0),
-    synchronization=st.just(1),
-    authentication=st.integers(0, 2),
-    peers=st.integers(0, 2),
-    gate=st.booleans(),
-    authentication_server=st.booleans(),
-    accepting=st.booleans(),
-    forwarding=st.booleans(),
-    privacy=st.booleans(),
+BEACON = Beacon(
+    interval_tu=1000,
+    mesh_id=b"class",
+    path_protocol=1,
+    path_metric=1,
+    congestion_control=0,
+    synchronization=1,
+    authentication=0,
+    peers=1,
+    gate=False,
+    authentication_server=False,
+    accepting=True,
+    forwarding=True,
+    privacy=False,
+)
+BEACONS = st.one_of(
+    st.builds(lambda mesh_id: replace(BEACON, mesh_id=mesh_id), st.sampled_from([b"a", b"b"])),
+    st.builds(lambda n: replace(BEACON, authentication=n), st.integers(0, 2)),
+    st.builds(lambda n: replace(BEACON, peers=n), st.integers(0, 2)),
+    *(
+        st.just(replace(BEACON, **{name: not getattr(BEACON, name)}))
+        for name in ("gate", "authentication_server", "accepting", "forwarding", "privacy")
+    ),
 )
 WHO = st.sampled_from([NOBODY, NOBODY._replace(name="ana"), NOBODY._replace(disputed=True)])
 # One thing at a time changes, so that nothing else gives it away.
@@ -54,7 +64,7 @@ CHANGES = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(st.lists(CHANGES, min_size=2))
 def test_features(life: list[tuple[str, Any]]) -> None:
     link, hearing, now = Link(3, "02:00:00:00:00:01"), Hearing(), SECOND
