@@ -48,6 +48,7 @@ class Sources:
         self._wires = Wires(self._observed, self._say, tee) if settings.echoes else None
         self._served_family = 0
         self._family_moved = asyncio.Event()
+        self._closed = False
 
     @property
     def _pumps(self) -> list[Pump]:
@@ -76,13 +77,20 @@ class Sources:
                 tasks.create_task(self._follow(self._neighborhood_pump, self._open_neighborhood))
                 tasks.create_task(self._follow(self._paths_pump, self._open_paths))
         finally:
+            self._closed = True
             for pump in self._pumps:
                 pump.close()
             for each in self._packets:
                 each.close()
 
     def ask(self, questions: Iterable[Question], now: int) -> None:
-        """Give the table's questions to those who can answer them."""
+        """Have the table's questions given to those who can answer them, in a moment: what was
+        published before goes out first."""
+        asyncio.get_running_loop().call_soon(self._ask, tuple(questions), now)
+
+    def _ask(self, questions: Iterable[Question], now: int) -> None:
+        if self._closed:
+            return
         for question in questions:
             pump: Pump | None = self._nl80211_pump
             if isinstance(question, AddressWanted):
@@ -158,10 +166,16 @@ class Sources:
 
     def _observed(self, origin: Pump, observations: list[Observation], now: int) -> None:
         self._hand_on(observations, now)
+        # Twelve who are met at once make work for all sources: it waits until they were told.
+        asyncio.get_running_loop().call_soon(self._hint, origin, observations, now)
+        if self._nl80211.family != self._served_family:
+            self._family_moved.set()
+
+    def _hint(self, origin: Pump, observations: list[Observation], now: int) -> None:
+        if self._closed:
+            return
         for pump in self._pumps:
             if pump is not origin:
                 pump.notice(observations, now)
         for each in self._packets:
             each.notice(observations, now)
-        if self._nl80211.family != self._served_family:
-            self._family_moved.set()
