@@ -12,10 +12,11 @@ from enum import IntEnum
 
 _MINUTE_NS = 60_000_000_000
 
-#: Until we ask again although nobody answered: the tap may be open now.
-RETRY_NS = 10 * _MINUTE_NS
 #: Between two probes that only try whether probes are answered.
 TRIAL_NS = 1_000_000_000
+#: And at most, when they are not: what was a hiccup of the driver should not cost us its answers
+#: for long, and one that never answers should not be asked for ever.
+RETRY_NS = 10 * _MINUTE_NS
 #: For so long after a poke the next one is reckoned with, promised or not.
 POKED_NS = 10 * _MINUTE_NS
 _ASKED_IN_VAIN = 3
@@ -61,16 +62,21 @@ class Means:
     def probing(self, now: int) -> Probing:
         """How to reckon with probes now."""
         if self._asked >= _ASKED_IN_VAIN:
-            if now - self._asked_ns < RETRY_NS:
-                return Probing.NEVER
-            return Probing.TRY
+            return Probing.TRY if self._has_rested(now) else Probing.NEVER
         return Probing.GOOD if self._good or self.tapped else Probing.TRY
 
     def wants_trial(self, now: int) -> bool:
         """A tap is open, and whether it tells that a frame was acknowledged is not known. It has
         to be when somebody falls silent: then no answer would say nothing."""
-        asked_before = self._asked > 0 and now - self._asked_ns < TRIAL_NS
-        return self.tapped and not (self._good or asked_before or self._asked >= _ASKED_IN_VAIN)
+        known = self._good and self._asked < _ASKED_IN_VAIN
+        return self.tapped and not known and self._has_rested(now)
+
+    def _has_rested(self, now: int) -> bool:
+        """Enough time went by since the last probe that may not have been answered."""
+        if not self._asked:
+            return True
+        doublings = min(max(self._asked - _ASKED_IN_VAIN, 0), 10)
+        return now - self._asked_ns >= min(TRIAL_NS << doublings, RETRY_NS)
 
     def pokes(self, now: int) -> bool:
         """An agent may be reckoned with."""
