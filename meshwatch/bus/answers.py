@@ -19,8 +19,8 @@ from meshwatch.bus.contract import (
     ROOT,
     Contract,
     Subject,
-    Typed,
 )
+from meshwatch.bus.marshal import Typed
 from meshwatch.bus.mirror import Mirror
 
 # The property exists, its value is not known at this moment.

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from msgspec import Struct
 
+from meshwatch.bus.marshal import Typed
 from meshwatch.model import Address, Claim, Evidence, Interface, Key, Neighbor, Service
 from meshwatch.protocol.text import MAX_CLAIMED, inert
 
@@ -77,14 +78,6 @@ INTERFACE_OF: Mapping[type[Subject], str] = {
     Interface: INTERFACE,
     Neighbor: NEIGHBOR,
 }
-
-
-class Typed(NamedTuple):
-    """A value and its D-Bus type. dbus-next's Variant verifies it, which costs more than all else
-    that is done with it."""
-
-    signature: str
-    value: object
 
 
 class Property(NamedTuple):
@@ -232,31 +225,26 @@ def _value(
 def _dictionaries(wall_offset_ns: Callable[[], int]) -> Callable[[Any], object]:
     """What makes dictionaries of one object or several."""
 
+    @cache
+    def entries(of: type[Struct]) -> list[tuple[str, str, Callable[[object], object]]]:
+        return [
+            (key, signature, _value(key, signature, wall_offset_ns))
+            for key, signature in DICTIONARIES[of].items()
+        ]
+
+    def dictionary(of: Struct) -> dict[str, Typed]:
+        return {
+            key: Typed(signature, plain)
+            for key, signature, value in entries(type(of))
+            if (plain := value(of)) is not None
+        }
+
     def cast(plain: Any) -> object:
-        if isinstance(plain, tuple):
-            return [_dictionary(each, wall_offset_ns) for each in plain]
-        return _dictionary(plain, wall_offset_ns)
+        return (
+            [dictionary(each) for each in plain] if isinstance(plain, tuple) else dictionary(plain)
+        )
 
     return cast
-
-
-def _dictionary(of: Struct, wall_offset_ns: Callable[[], int]) -> dict[str, Typed]:
-    known = {}
-    for key, signature, value in _entries(type(of), wall_offset_ns):
-        plain = value(of)
-        if plain is not None:
-            known[key] = Typed(signature, plain)
-    return known
-
-
-@cache
-def _entries(
-    of: type[Struct], wall_offset_ns: Callable[[], int]
-) -> tuple[tuple[str, str, Callable[[object], object]], ...]:
-    return tuple(
-        (key, signature, _value(key, signature, wall_offset_ns))
-        for key, signature in DICTIONARIES[of].items()
-    )
 
 
 def _cast(signature: str) -> Callable[[Any], object]:

@@ -8,9 +8,9 @@ the D-Bus specification, "Marshaling (Wire Format)" and "Message Format", in lit
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache, lru_cache
-from typing import Any, Protocol
+from typing import Any, NamedTuple
 
 from dbus_next.signature import SignatureTree, SignatureType
 
@@ -25,16 +25,12 @@ _LENGTH = struct.Struct("<I")
 _START = struct.Struct("<cBBBII")
 
 
-class Typed(Protocol):
-    """A value in a variant: :class:`meshwatch.bus.contract.Typed`, or dbus-next's Variant."""
+class Typed(NamedTuple):
+    """A value and its D-Bus type, a single one: what stands in a variant. dbus-next's Variant is
+    written as well, but it verifies its value, which costs more than all else done with it."""
 
-    @property
-    def signature(self) -> str:
-        """Its type, a single one."""
-
-    @property
-    def value(self) -> Any:
-        """The value."""
+    signature: str
+    value: Any
 
 
 def signal(
@@ -73,8 +69,8 @@ def _writer(of: SignatureType) -> Write:
     """What writes a value of this type at the end of the bytes, with the padding before it."""
     if of.token in _FIXED:
         return _fixed(_FIXED[of.token])
-    if of.signature == "a{sv}":
-        return _write_properties
+    if of.signature == "{sv}":
+        return _write_property
     if of.token == "a":
         return _array(of.children[0])
     if of.token in "{(":
@@ -149,20 +145,14 @@ def _only_writer(signature: str) -> Write:
     return write
 
 
-def _write_properties(out: bytearray, values: Mapping[str, Typed]) -> None:
-    """An array of names and variants; most of what we send is that."""
-    _align(out, 4)
-    place = len(out)
-    out += b"\0\0\0\0"
-    _align(out, 8)
-    begin = len(out)
-    for name, value in values.items():
-        signature = value.signature
-        if rest := len(out) % 8:
-            out += bytes(8 - rest)
-        out += _beginning(name, signature)
-        _only_writer(signature)(out, value.value)
-    _LENGTH.pack_into(out, place, len(out) - begin)
+def _write_property(out: bytearray, entry: tuple[str, Typed]) -> None:
+    """A name and a variant; most of what we send are these."""
+    name, value = entry
+    signature = value.signature
+    if rest := len(out) % 8:
+        out += bytes(8 - rest)
+    out += _beginning(name, signature)
+    _only_writer(signature)(out, value.value)
 
 
 @lru_cache(maxsize=256)  # names are those of the contract

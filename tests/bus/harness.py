@@ -18,7 +18,7 @@ from dbus_next.signature import Variant
 from msgspec.structs import replace
 
 from meshwatch.bus import Bus
-from meshwatch.bus.contract import Typed
+from meshwatch.bus.marshal import Typed
 from meshwatch.feed import Feed
 from meshwatch.model import (
     Change,

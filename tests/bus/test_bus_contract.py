@@ -16,10 +16,10 @@ from meshwatch.bus.contract import (
     NEIGHBOR,
     Contract,
     Manager,
-    Typed,
     label,
     path,
 )
+from meshwatch.bus.marshal import Typed
 from meshwatch.model import (
     Address,
     AddressProof,

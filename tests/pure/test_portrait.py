@@ -11,10 +11,11 @@ from msgspec.structs import replace
 from meshwatch.hearing import Hearing
 from meshwatch.link import Link
 from meshwatch.model import InterfaceType, Plink
-from meshwatch.observations import Beacon, StationField
+from meshwatch.observations import StationField
 from meshwatch.portrait import features, neighbor
 from meshwatch.who import NOBODY
 from tests.pure.scenarios import SECOND, station, without_readings
+from tests.pure.tapped import BEACON
 
 EVERYTHING = sum(map(int, StationField))
 GATES = int(StationField.CONNECTED_TO_GATE | StationField.CONNECTED_TO_AS)
@@ -30,21 +31,6 @@ FIELDS = {
     "present": st.sampled_from([0, int(StationField.FLAGS_SET), EVERYTHING & ~GATES, EVERYTHING]),
 }
 BEGINNING = station(inactive_ms=0)._replace(present=EVERYTHING, flags_mask=3 << 4)
-BEACON = Beacon(
-    interval_tu=1000,
-    mesh_id=b"class",
-    path_protocol=1,
-    path_metric=1,
-    congestion_control=0,
-    synchronization=1,
-    authentication=0,
-    peers=1,
-    gate=False,
-    authentication_server=False,
-    accepting=True,
-    forwarding=True,
-    privacy=False,
-)
 BEACONS = st.one_of(
     st.builds(lambda mesh_id: replace(BEACON, mesh_id=mesh_id), st.sampled_from([b"a", b"b"])),
     st.builds(lambda n: replace(BEACON, authentication=n), st.integers(0, 2)),

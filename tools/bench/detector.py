@@ -128,9 +128,9 @@ def main() -> None:
     for interval_tu, air in product(arguments.interval or INTERVALS_TU, AIRS):
         print(f"  B {interval_tu:4} TU, {air!s:9}: {air.states(interval_tu * TU_NS)}")
     print(HEAD, flush=True)
-    todo = [task for number, line in enumerate(lines) for task in tasks(number, line, arguments)]
+    all_ = [task for number, line in enumerate(lines) for task in tasks(number, line, arguments)]
     with Pool(arguments.processes) as pool:
-        print_lines(lines, pool.imap(work, todo), arguments)
+        print_lines(lines, pool.imap(work, all_), arguments)
     print(f"{time.monotonic() - begun:.0f} s on {arguments.processes} processes")
 
 

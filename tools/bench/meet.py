@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from tests.kernel.lab import Daemon, Lab, address, until  # noqa: E402 - needs the path above
-from tools.lab.compiled import compiled  # noqa: E402
+from tools.bench.guest.compiled import compiled  # noqa: E402
 from tools.vm.machine import Machine, Process  # noqa: E402
 
 UNDISTURBED_S = 1.0

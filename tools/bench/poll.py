@@ -198,7 +198,7 @@ def measure(peers: int) -> Cost:
         next_stations(turns)
     assert subscriber.told >= peers * ROUNDS / 2, "hardly a look had readings to tell"
     parts = Look(*(sorted(costs)[len(costs) // 2] for costs in zip(*looks, strict=True)))
-    # The turn decoded once more what was decoded before it alone, to tell both apart.
+    # Without ``decode``: the turn decodes once more what was decoded alone to tell that cost.
     sums = sorted(look.drain + look.turn + look.table + look.tell for look in looks)
     return Cost(size, parts, sums[len(sums) // 2], sums[0])
 

@@ -29,8 +29,8 @@ from functools import partial
 from pathlib import Path
 
 from tests.kernel.lab import PYTHON, Daemon, Lab, until
+from tools.bench.guest.compiled import compiled
 from tools.harness import capture
-from tools.lab.compiled import compiled
 from tools.lab.delays import TU_S, Event, Knower, Verdict, address, read_air, report
 from tools.lab.sent import sent
 from tools.vm.air import Air

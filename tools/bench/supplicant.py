@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.kernel.lab import Daemon, Lab, until
+from tools.bench.guest.compiled import compiled
 from tools.bench.presence import CAPTURE, WITH_NET_RAW, news
-from tools.lab.compiled import compiled
 from tools.lab.delays import TU_S, Column, Heard, Verdict, address, read_air
 from tools.vm import deeds
 from tools.vm.machine import Machine, Process

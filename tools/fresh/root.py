@@ -21,7 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 MIRROR = "http://deb.debian.org/debian"
 RELEASE = "bookworm"
-#: Where a laptop has its working copy.
+#: Where a laptop has its working copy: in the root file system that is made for it here.
 COPY = "/root/meshwatch"
 #: What root has in a shell of its own.
 ENVIRONMENT = {

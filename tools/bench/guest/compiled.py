@@ -1,0 +1,17 @@
+"""Compiles the C programs beside it, for the guest, which sees the host's files."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+
+
+def compiled(name: str) -> Path:
+    """The program of this name."""
+    binary = HERE.parents[2] / "build/bench" / name
+    binary.parent.mkdir(parents=True, exist_ok=True)
+    flags = ["-O2", "-Wall", "-Wextra", "-Werror"]
+    subprocess.run(["cc", *flags, "-o", str(binary), str(HERE / f"{name}.c")], check=True)
+    return binary
