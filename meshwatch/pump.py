@@ -124,6 +124,7 @@ class Pump:
         self._listening: list[Channel] = []
         self._speaking: Channel | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._more: asyncio.Handle | None = None
         self._due_ns: int | None = None
         self._slept_ns = _slept_ns()
         self._warned: set[str] = set()
@@ -154,6 +155,14 @@ class Pump:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        if self._more is not None:
+            self._more.cancel()
+            self._more = None
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is more to ask, of which the answer is had at once."""
+        return self._more is not None
 
     def observed(self, observations: list[Observation]) -> None:
         """Hand on what was observed of the source itself."""
@@ -173,6 +182,7 @@ class Pump:
         would otherwise starve them.
         """
         now = time.monotonic_ns()
+        self._more = None
         observations: list[Observation] = []
         slept_ns = _slept_ns()
         if slept_ns - self._slept_ns > SUSPEND_NS and self._listening:
@@ -188,11 +198,15 @@ class Pump:
         observations.extend(self.conversation.wake(now))
         # The kernel answers before ``send`` returns (net/netlink/af_netlink.c): to listen at
         # once saves a turn of the loop for each request.
-        while self._speaking is not None and self._speak(now):
+        goes_on = False
+        while not goes_on and self._speaking is not None and self._speak(now):
             observations.extend(self._hear(self._speaking))
+            goes_on = bool(observations)
         self._set_timer()
         if observations:
             self._hand_on(self, observations, now)
+        if goes_on:  # when what was handed on is told
+            self._more = asyncio.get_running_loop().call_soon(self.turn)
 
     def _hear(self, channel: Channel) -> Iterable[Observation]:
         for _ in range(DRAINS_PER_TURN):

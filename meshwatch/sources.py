@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 
 from meshwatch import kernel
 from meshwatch.config import Config
@@ -48,6 +49,7 @@ class Sources:
         self._wires = Wires(self._observed, self._say, tee) if settings.echoes else None
         self._served_family = 0
         self._family_moved = asyncio.Event()
+        self._put_off: list[Callable[[], None]] = []  # what follows from what was learned
         self._closed = False
 
     @property
@@ -86,11 +88,26 @@ class Sources:
     def ask(self, questions: Iterable[Question], now: int) -> None:
         """Have the table's questions given to those who can answer them, in a moment: what was
         published before goes out first."""
-        asyncio.get_running_loop().call_soon(self._ask, tuple(questions), now)
+        self._put(partial(self._ask, tuple(questions), now))
 
-    def _ask(self, questions: Iterable[Question], now: int) -> None:
+    def _put(self, work: Callable[[], None]) -> None:
+        # Twelve who are met at once make work for all sources. It waits until they were told, and
+        # until those whom the kernel describes next were told as well.
+        if not self._put_off:
+            asyncio.get_running_loop().call_soon(self._serve)
+        self._put_off.append(work)
+
+    def _serve(self) -> None:
         if self._closed:
             return
+        if self._nl80211_pump.goes_on:
+            asyncio.get_running_loop().call_soon(self._serve)
+            return
+        put_off, self._put_off = self._put_off, []
+        for work in put_off:
+            work()
+
+    def _ask(self, questions: Iterable[Question], now: int) -> None:
         for question in questions:
             pump: Pump | None = self._nl80211_pump
             if isinstance(question, AddressWanted):
@@ -166,14 +183,11 @@ class Sources:
 
     def _observed(self, origin: Pump, observations: list[Observation], now: int) -> None:
         self._hand_on(observations, now)
-        # Twelve who are met at once make work for all sources: it waits until they were told.
-        asyncio.get_running_loop().call_soon(self._hint, origin, observations, now)
+        self._put(partial(self._hint, origin, observations, now))
         if self._nl80211.family != self._served_family:
             self._family_moved.set()
 
     def _hint(self, origin: Pump, observations: list[Observation], now: int) -> None:
-        if self._closed:
-            return
         for pump in self._pumps:
             if pump is not origin:
                 pump.notice(observations, now)

@@ -73,6 +73,8 @@ class Manager(Struct, frozen=True):
 
 Subject = Manager | Interface | Neighbor  # what has an object on the bus
 
+_Fields = Callable[[Subject], tuple[Any, ...]]
+
 INTERFACE_OF: Mapping[type[Subject], str] = {
     Manager: MANAGER,
     Interface: INTERFACE,
@@ -81,14 +83,19 @@ INTERFACE_OF: Mapping[type[Subject], str] = {
 
 
 class Property(NamedTuple):
-    """One property of the contract; ``value`` is None while a subject's value is unknown, and
-    ``field`` is that of the subject it is made of."""
+    """One property of the contract, or one entry of its dictionaries: the field that it is made
+    of, and what makes of that, unless it is None, a value that its D-Bus type can hold."""
 
     name: str
     signature: str
     reading: bool
-    field: Callable[[Subject], object]
-    value: Callable[[Subject], object]
+    field: str
+    cast: Callable[[Any], object]
+
+    def value(self, of: Struct) -> object:
+        """None while it is unknown."""
+        plain = attrgetter(self.field)(of)
+        return None if plain is None else self.cast(plain)
 
 
 @lru_cache(maxsize=256)
@@ -120,6 +127,7 @@ class Contract:
     """
 
     def __init__(self, wall_offset_ns: Callable[[], int]) -> None:
+        self._known = cache(self._known_of)
         self.elements = {
             element.attrib["name"]: element
             for element in ET.parse(FILE).getroot().iter("interface")
@@ -149,33 +157,37 @@ class Contract:
         Clients keep what an object manager tells of an object, and a reading has no signal that
         would correct it.
         """
-        return self._known(subject, readings=False)
+        return self._values(subject, readings=False)
 
     def values(self, subject: Subject) -> dict[str, Typed]:
         """The properties of the subject whose value is known, readings included."""
-        return self._known(subject, readings=True)
+        return self._values(subject, readings=True)
 
-    def _known(self, subject: Subject, *, readings: bool) -> dict[str, Typed]:
-        known = {}
-        for each in self.properties[INTERFACE_OF[type(subject)]].values():
-            if each.reading and not readings:
-                continue
-            value = each.value(subject)
-            if value is not None:
-                known[each.name] = Typed(each.signature, value)
-        return known
+    def _values(self, subject: Subject, *, readings: bool) -> dict[str, Typed]:
+        properties, fields = self._known(type(subject), readings)
+        return {
+            each.name: Typed(each.signature, each.cast(plain))
+            for each, plain in zip(properties, fields(subject), strict=True)
+            if plain is not None
+        }
+
+    def _known_of(self, kind: type[Subject], readings: bool) -> tuple[list[Property], _Fields]:
+        """The properties of such subjects, and what gets their fields, all at once."""
+        every = self.properties[INTERFACE_OF[kind]].values()
+        properties = [each for each in every if readings or not each.reading]
+        return properties, attrgetter(*(each.field for each in properties))
 
     def difference(self, old: Subject, new: Subject) -> tuple[dict[str, Typed], list[str]]:
         """News between two states of a subject: what changed, and what is no longer known."""
         changed, invalidated = {}, []
-        for each in self.properties[INTERFACE_OF[type(new)]].values():
-            if each.reading or each.field(new) == each.field(old):
+        properties, fields = self._known(type(new), False)
+        for each, is_, was in zip(properties, fields(new), fields(old), strict=True):
+            if is_ == was:
                 continue
-            value = each.value(new)
-            if value is None:
+            if is_ is None:
                 invalidated.append(each.name)
-            elif value != each.value(old):
-                changed[each.name] = Typed(each.signature, value)
+            elif was is None or each.cast(is_) != each.cast(was):
+                changed[each.name] = Typed(each.signature, each.cast(is_))
         return changed, invalidated
 
     def introspection(self, subject: Subject | None, children: list[str]) -> str:
@@ -193,50 +205,35 @@ def _property(element: ET.Element, wall_offset_ns: Callable[[], int]) -> Propert
     reading = annotation is not None and annotation.get("value") == "false"
     key = re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower()
     key = f"readings.{key}" if reading else key
-    value = _value(key, signature, wall_offset_ns)
-    return Property(name, signature, reading, _field(key), value)
+    return Property(name, signature, reading, *_made(key, signature, wall_offset_ns))
 
 
-def _field(key: str) -> Callable[[object], object]:
-    """What gets the field of a row that a key of the sockets is made of."""
-    timed = key.endswith("_unix_ms")
-    return attrgetter(key.removesuffix("_unix_ms") + "_ns" if timed else key)
-
-
-def _value(
+def _made(
     key: str, signature: str, wall_offset_ns: Callable[[], int]
-) -> Callable[[object], object]:
-    """What gets the value of a key of the sockets from a row of the table."""
-    timed = key.endswith("_unix_ms")
-    get = _field(key)
-    cast = _dictionaries(wall_offset_ns) if "{sv}" in signature else _cast(signature)
-
-    def value(of: object) -> object:
-        plain: Any = get(of)
-        if plain is None:
-            return None
-        if timed:
-            plain = (plain + wall_offset_ns()) // 1_000_000
-        return cast(plain)
-
-    return value
+) -> tuple[str, Callable[[Any], object]]:
+    """What a key of the sockets is made of: a field of a row or of what a row holds, and how."""
+    if key.endswith("_unix_ms"):
+        cast = _cast(signature)
+        field = key.removesuffix("_unix_ms") + "_ns"
+        return field, lambda plain: cast((plain + wall_offset_ns()) // 1_000_000)
+    return key, _dictionaries(wall_offset_ns) if "{sv}" in signature else _cast(signature)
 
 
 def _dictionaries(wall_offset_ns: Callable[[], int]) -> Callable[[Any], object]:
     """What makes dictionaries of one object or several."""
 
     @cache
-    def entries(of: type[Struct]) -> list[tuple[str, str, Callable[[object], object]]]:
+    def entries(of: type[Struct]) -> list[Property]:
         return [
-            (key, signature, _value(key, signature, wall_offset_ns))
+            Property(key, signature, False, *_made(key, signature, wall_offset_ns))
             for key, signature in DICTIONARIES[of].items()
         ]
 
     def dictionary(of: Struct) -> dict[str, Typed]:
         return {
-            key: Typed(signature, plain)
-            for key, signature, value in entries(type(of))
-            if (plain := value(of)) is not None
+            each.name: Typed(each.signature, value)
+            for each in entries(type(of))
+            if (value := each.value(of)) is not None
         }
 
     def cast(plain: Any) -> object:

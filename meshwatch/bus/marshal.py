@@ -23,6 +23,8 @@ _FIXED = {"y": "B", "b": "I", "n": "h", "q": "H", "i": "i", "u": "I", "x": "q", 
 _ALIGNMENT = {"n": 2, "q": 2, "x": 8, "t": 8, "d": 8, "{": 8, "(": 8, "y": 1, "g": 1, "v": 1}
 _LENGTH = struct.Struct("<I")
 _START = struct.Struct("<cBBBII")
+_REPEATED = frozenset("ybnqiuxtso")  # of equal values the bytes are the same, too
+_PADDING = tuple(bytes(size) for size in range(8))
 
 
 class Typed(NamedTuple):
@@ -43,20 +45,25 @@ def signal(
     content = bytearray()
     for write, value in zip(_writers(signature), body, strict=True):
         write(content, value)
-    # The body's length stands in front of the header, whose own array says how long that is.
-    message = bytearray(_START.pack(LITTLE_ENDIAN, SIGNAL, 0, VERSION, len(content), serial))
-    fields = message + b"\0\0\0\0"
+    start = _START.pack(LITTLE_ENDIAN, SIGNAL, 0, VERSION, len(content), serial)
+    return bytearray(start) + _fields(name, signature) + content
+
+
+@lru_cache(maxsize=256)
+def _fields(name: tuple[str, str, str], signature: str) -> bytes:
+    """The rest of the header, an array, with the padding behind it."""
+    out = bytearray(_START.size + _LENGTH.size)
     for (field, kind), text in zip(_FIELDS, (*name, signature), strict=True):
-        _align(fields, 8)
-        fields.append(field)
-        _write_variant(fields, kind, text)
-    _LENGTH.pack_into(fields, len(message), len(fields) - len(message) - _LENGTH.size)
-    _align(fields, 8)
-    return fields + content
+        _align(out, 8)
+        out.append(field)
+        _write_variant(out, kind, text)
+    _LENGTH.pack_into(out, _START.size, len(out) - _START.size - _LENGTH.size)
+    _align(out, 8)
+    return bytes(out[_START.size :])
 
 
 def _align(out: bytearray, size: int) -> None:
-    out += bytes(-len(out) % size)
+    out += _PADDING[-len(out) % size]
 
 
 @cache
@@ -69,8 +76,8 @@ def _writer(of: SignatureType) -> Write:
     """What writes a value of this type at the end of the bytes, with the padding before it."""
     if of.token in _FIXED:
         return _fixed(_FIXED[of.token])
-    if of.signature == "{sv}":
-        return _write_property
+    if of.signature == "a{sv}":
+        return _write_properties
     if of.token == "a":
         return _array(of.children[0])
     if of.token in "{(":
@@ -145,19 +152,37 @@ def _only_writer(signature: str) -> Write:
     return write
 
 
-def _write_property(out: bytearray, entry: tuple[str, Typed]) -> None:
-    """A name and a variant; most of what we send are these."""
-    name, value = entry
-    signature = value.signature
-    if rest := len(out) % 8:
-        out += bytes(8 - rest)
-    out += _beginning(name, signature)
-    _only_writer(signature)(out, value.value)
+def _write_properties(out: bytearray, values: dict[str, Typed]) -> None:
+    """Names and variants; most of what we send are these."""
+    _align(out, 4)
+    place = len(out)
+    out += b"\0\0\0\0"
+    _align(out, 8)
+    begin = len(out)
+    for name, typed in values.items():
+        signature = typed.signature
+        out += _PADDING[-len(out) % 8]
+        if signature in _REPEATED:
+            out += _plain_entry(name, signature, typed.value)
+        else:
+            out += _beginning(name, signature)
+            _only_writer(signature)(out, typed.value)
+    _LENGTH.pack_into(out, place, len(out) - begin)
 
 
-@lru_cache(maxsize=256)  # names are those of the contract
+# An entry begins at a multiple of 8, so its bytes are always the same; the names are those of the
+# contract, and most of what neighbors are is the same for all of them.
+@lru_cache(maxsize=1024)
+def _plain_entry(name: str, signature: str, value: object) -> bytes:
+    """An entry whose value is of a plain type."""
+    out = bytearray(_beginning(name, signature))
+    _only_writer(signature)(out, value)
+    return bytes(out)
+
+
+@lru_cache(maxsize=256)
 def _beginning(name: str, signature: str) -> bytes:
-    """Name and type of an entry, which begins at a multiple of 8 and so is always the same."""
+    """Name and type of an entry."""
     out = bytearray()
     _write_text(out, name)
     _write_signature(out, signature)

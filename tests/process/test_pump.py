@@ -11,8 +11,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from meshwatch import kernel
+from meshwatch import codec, kernel
 from meshwatch.kernel import Channel
+from meshwatch.netlink import Buffer
 from meshwatch.nl80211 import Nl80211
 from meshwatch.observations import Deaf, LinkSeen, Observation, Settled
 from meshwatch.pump import Pump
@@ -118,3 +119,44 @@ def test_in_the_end_the_log_tells_what_could_not_be_read(caplog: pytest.LogCaptu
     with caplog.at_level(logging.INFO):
         asyncio.run(main())
     assert caplog.messages == ["rtnetlink: messages that could not be read: 1"]
+
+
+def test_what_an_answer_tells_goes_out_before_the_next_thing_is_asked() -> None:
+    """On a slow machine a dump takes its time, and there is one for each interface."""
+    order: list[str] = []
+    told = asyncio.Event()
+
+    class TwoQuestions(Rtnetlink):
+        """Asks for all links, twice."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self._left = [codec.get_links(), codec.get_links()]
+
+        def outgoing(self) -> list[bytes]:
+            if not self._left:
+                return []
+            order.append("asked")
+            return [self._left.pop()]
+
+        def receive(self, data: Buffer, now: int) -> list[Observation]:
+            return [Settled("rtnetlink")]
+
+    async def main() -> None:
+        def hand_on(pump: Pump, observations: list[Observation], now: int) -> None:
+            asyncio.get_running_loop().call_soon(tell)
+
+        def tell() -> None:
+            order.append("told")
+            if order.count("told") == 2:
+                told.set()
+
+        events, requests = await kernel.open_rtnetlink()
+        pump = Pump(TwoQuestions(), hand_on)
+        pump.open([requests, events], requests)
+        async with asyncio.timeout(PATIENCE_S):
+            await told.wait()
+        pump.close()
+
+    asyncio.run(main())
+    assert order[:4] == ["asked", "told", "asked", "told"]
