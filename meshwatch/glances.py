@@ -37,17 +37,18 @@ class Glances:
         fresh = dumped_ns is not None and now - dumped_ns < FRESH_NS
         if self._rests(now) or (len(self._wishes) > WISHES_PER_SPAN and not fresh):
             return False
-        self.want(address, now)
-        return True
+        return self.want(address, now)
 
-    def want(self, address: str, now: int, after_ns: tuple[int, ...] = (0,)) -> None:
-        """Look at this station so long after ``now``, instead of what was wanted of it later."""
+    def want(self, address: str, now: int, after_ns: tuple[int, ...] = (0,)) -> bool:
+        """Look at this station so long after ``now``, instead of what was wanted of it later;
+        False: they were too many of late."""
         if self._rests(now):
-            return
+            return False
         wanted = {now + ns for ns in after_ns}
         if len(after_ns) == 1:  # one more look does not end a burst
             wanted.update(self._times.get(address, ()))
         self._times[address] = sorted(wanted)
+        return True
 
     def due(self) -> int | None:
         """When to look next."""

@@ -6,7 +6,8 @@ Rules (the pace of dumps is in :mod:`meshwatch.pace`, that of looks at one stati
 * Every event is a hint to look, because the kernel tells nothing of the links themselves: one
   event when a station entry appears (before the link works), one when it is destroyed. Only
   DEL_STATION and DEL_INTERFACE are taken at their word, and followed by a look too.
-* A look at an interface is a dump of its stations; a look at the interfaces is a dump of all,
+* A look at an interface is a dump of its stations, but at a new one among many stations it is one
+  at that station; a look at the interfaces is a dump of all,
   10 and 300 ms after a hint (an event, a change of a link, a channel switch, a failed look) and
   every 30 s while there is a mesh or IBSS interface.
 * A look at one station goes before the dumps. That it fails means nothing, except that a
@@ -314,9 +315,11 @@ class Nl80211:
             if request.asked.look.ifindex == ifindex:
                 request.asked.spoil(deleted)
         if watched := self._interfaces.watched.get(ifindex):
-            watched.pace.hint(now)
             if deleted:
+                watched.pace.hint(now)
                 seen.append(StationDeleted(ifindex, deleted))
+            else:
+                watched.appeared(message.address, now)
         elif ifindex not in self._interfaces.known:
             self._interfaces.pace.hint(now)
 

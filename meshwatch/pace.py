@@ -4,7 +4,8 @@ The policy for the stations of one interface:
 
 * every second, while the interface is up and running; every 250 ms for 10 s after a hint;
 * after a hint at 10, 50, 150 and 300 ms, and never more often than every 40 ms: the kernel's
-  event comes with the first beacon, the link is established some 20 ms later, without a word;
+  event comes with the first beacon, the link is established some 20 ms later, without a word.
+  Among many stations the new one alone is looked at so (:mod:`meshwatch.watched`);
 * a peer that is heard without a link to us (LISTEN and the states of peering) and just came,
   returned from silence or changed its state is worth 10 s of looking every 250 ms, once a
   minute: the rejoin of a known peer has no event either. A neighbor that stays so for good

@@ -181,8 +181,9 @@ class Pump:
         Deadlines are served on every turn, not only when the timer rings: a busy socket
         would otherwise starve them.
         """
+        if self.goes_on:
+            return  # in its own time
         now = time.monotonic_ns()
-        self._more = None
         observations: list[Observation] = []
         slept_ns = _slept_ns()
         if slept_ns - self._slept_ns > SUSPEND_NS and self._listening:
@@ -206,7 +207,7 @@ class Pump:
         if observations:
             self._hand_on(self, observations, now)
         if goes_on:  # when what was handed on is told
-            self._more = asyncio.get_running_loop().call_soon(self.turn)
+            self._more = asyncio.get_running_loop().call_soon(self._go_on)
 
     def _hear(self, channel: Channel) -> Iterable[Observation]:
         for _ in range(DRAINS_PER_TURN):
@@ -284,6 +285,10 @@ class Pump:
 
     def _ring(self) -> None:
         self._timer = None
+        self.turn()
+
+    def _go_on(self) -> None:
+        self._more = None
         self.turn()
 
 

@@ -12,10 +12,13 @@ from meshwatch.look import Look
 from meshwatch.measuring import Measuring
 from meshwatch.model import InterfaceType
 from meshwatch.observations import InterfaceSeen, Observation, ProbeAnswered, Station, StationSeen
-from meshwatch.pace import Pace, Spells
+from meshwatch.pace import BURST_NS, Pace, Spells
 from meshwatch.probes import Probes
 
 Queue = dict[Look, None]  # in order, each once
+
+# A dump of more stations takes longer than looks at those that are new.
+FEW = 8
 
 
 @dataclass(slots=True)
@@ -59,6 +62,13 @@ class Watched:
         if self.pace.is_due(now):
             self.pace.take(now)
             self._ready[Look(ifindex)] = None
+
+    def appeared(self, address: str, now: int) -> None:
+        """The kernel made a station entry: its link may be established in a moment."""
+        if len(self._stations) < FEW or not self.glances.want(address, now, BURST_NS):
+            self.pace.hint(now)
+        else:
+            self.pace.quicken(now)
 
     def want_look(self, address: str, now: int) -> None:
         """Look at this station, if not at all of them."""

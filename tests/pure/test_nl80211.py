@@ -24,6 +24,7 @@ from meshwatch.observations import (
     StationDeleted,
     StationSeen,
 )
+from meshwatch.records import decode
 from meshwatch.table import Table
 from tests.pure import kernel_bytes as k
 from tests.pure.kernel_bytes import MESH0, A, B, C
@@ -150,6 +151,27 @@ def test_a_new_station_is_looked_at_in_a_burst_and_closely_for_ten_seconds() -> 
     assert times[:6] == [510, 550, 650, 800, 1050, 1300]
     assert times[-4:] == [10_050, 10_300, 11_300, 12_300]
     assert max(b - a for a, b in pairwise(times[:-2])) == 250
+
+
+def test_a_new_station_among_many_is_looked_at_alone_and_at_all_soon() -> None:
+    known = [f"02:00:00:00:01:{number:02x}" for number in range(8)]
+    turns = settled(*known)
+    turns.at(500, k.station_event(k.NEW_STATION, A))
+    alone, all_ = [], []
+    for ms in range(501, 1300):
+        turns.at(ms)
+        for request in list(turns.asked):
+            (message,) = decode(request, k.FAMILY)
+            stations = [k.station(A, seq=message.seq)]
+            if message.address:
+                alone.append(ms)
+                turns.at(ms, *stations)
+            else:
+                all_.append(ms)
+                stations += [k.station(each, seq=message.seq) for each in known]
+                turns.at(ms, *stations, k.done(message.seq))
+    assert alone == [510, 550, 650, 800]
+    assert all_ == [750, 1000, 1250]
 
 
 def test_many_events_do_not_put_off_the_look_nor_make_too_many() -> None:

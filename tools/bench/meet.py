@@ -60,7 +60,7 @@ class Bench:
         self.daemon = self._daemon(0)
         self.truth = self._listen("truth", f"{compiled('stations')} 20 mesh0 mesh1 mesh2 mesh3")
         self.iw = self._listen("iw", "stdbuf -oL iw event -t")
-        self.bus = self._listen("bus", f"gdbus monitor --address {BUS} --dest org.meshwatch")
+        self.bus = self._listen("bus", f"{compiled('presence', 'systemd')} {BUS}")
 
     def _daemon(self, repetition: int) -> Daemon:
         name = f"bench{repetition}"
@@ -75,7 +75,7 @@ class Bench:
         self.daemon = self._daemon(repetition)
 
     def _listen(self, name: str, command: str) -> Process:
-        stamped = f"{command} | {compiled('stamp')}" if name != "truth" else command
+        stamped = f"{command} | {compiled('stamp')}" if name == "iw" else command
         return self.lab.machine.spawn(["bash", "-c", stamped], log=f"bench-{name}.log")
 
     def clock(self) -> float:
@@ -110,16 +110,10 @@ class Bench:
         """When a D-Bus signal first said so of each link."""
         found: dict[Link, float] = {}
         for line in self.bus.output.splitlines():
-            stamp, _, text = line.partition(" ")
-            path = re.search(r"/org/meshwatch/(mesh\d)/n_([0-9a-f_]{17})", text)
-            if path is None or float(stamp) < since:
-                continue
-            said = re.search(r"'Presence': <'(\w+)'>", text)
-            removed = "InterfacesRemoved" in text
-            if (said is not None and (said[1] == "present") == present) or (
-                removed and not present
-            ):
-                found.setdefault((path[1], path[2].replace("_", ":")), float(stamp))
+            stamp, path, presence = line.split()
+            if float(stamp) >= since and (presence == "present") == present:
+                interface, neighbor = path.removeprefix("/org/meshwatch/").split("/n_")
+                found.setdefault((interface, neighbor.replace("_", ":")), float(stamp))
         return found
 
     def new_station(self, since: float) -> dict[Link, float]:

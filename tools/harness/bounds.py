@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 _TERM = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(B?)")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Bound:
     """A length of time: some of the neighbor's beacon intervals and some seconds."""
 
