@@ -172,6 +172,10 @@ class Pump:
         """Offer what another source observed or the table asks, and act on what follows."""
         for hint in hints:
             self.conversation.notice(hint, now)
+        deadline = self.conversation.deadline()
+        if deadline is not None and deadline <= time.monotonic_ns():
+            self.turn()  # a timer would come after all sockets
+            return
         self._speak(now)
         self._set_timer()
 

@@ -15,7 +15,7 @@ from meshwatch import codec, kernel
 from meshwatch.kernel import Channel
 from meshwatch.netlink import Buffer
 from meshwatch.nl80211 import Nl80211
-from meshwatch.observations import Deaf, LinkSeen, Observation, Settled
+from meshwatch.observations import Deaf, LinkSeen, Observation, Question, Settled
 from meshwatch.pump import Pump
 from meshwatch.rtnetlink import Rtnetlink
 from tests.pure import kernel_bytes as k
@@ -160,3 +160,31 @@ def test_what_an_answer_tells_goes_out_before_the_next_thing_is_asked() -> None:
 
     asyncio.run(main())
     assert order[:4] == ["asked", "told", "asked", "told"]
+
+
+def test_what_is_due_at_once_because_of_a_hint_does_not_wait_for_other_sockets() -> None:
+    woken: list[int] = []
+
+    class Hasty(Rtnetlink):
+        """Has something to do as soon as it gets a hint."""
+
+        due_ns: int | None = None
+
+        def notice(self, hint: Observation | Question, now: int) -> None:
+            self.due_ns = now
+
+        def deadline(self) -> int | None:
+            return self.due_ns
+
+        def wake(self, now: int) -> list[Observation]:
+            if self.due_ns is not None:
+                woken.append(self.due_ns)
+                self.due_ns = None
+            return []
+
+    async def main() -> None:
+        pump = Pump(Hasty(), lambda *_: None)
+        pump.notice([Settled("nl80211")], 4711)
+        assert woken == [4711]
+
+    asyncio.run(main())
