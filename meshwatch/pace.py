@@ -4,12 +4,13 @@ The policy for the stations of one interface:
 
 * every second, while the interface is up and running; every 250 ms for 10 s after a hint;
 * after a hint at 10, 50, 150 and 300 ms, and never more often than every 40 ms: the kernel's
-  event comes with the first beacon, the link is established some 20 ms later, without a word.
-  Among many stations the new one alone is looked at so (:mod:`meshwatch.watched`);
+  event comes with the first beacon, the link is established some 20 ms later, without a word;
 * a peer that is heard without a link to us (LISTEN and the states of peering) and just came,
   returned from silence or changed its state is worth 10 s of looking every 250 ms, once a
   minute: the rejoin of a known peer has no event either. A neighbor that stays so for good
   (its table is full, its mesh is another) costs those 10 s once;
+* among many stations, one that is new or worth quick looks is looked at alone instead, until the
+  next dump is due (:mod:`meshwatch.watched`);
 * a beacon that the kernel offers to a user-space peering manager is a hint once a minute and
   neighbor: without a manager that takes it, every beacon is offered;
 * a look at many costs more and is made less often: quick ones show at most a hundred stations a

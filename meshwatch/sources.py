@@ -13,7 +13,14 @@ from meshwatch.config import Config
 from meshwatch.kernel import Channels, FamilyAbsent
 from meshwatch.neighborhood import Neighborhood
 from meshwatch.nl80211 import Nl80211
-from meshwatch.observations import AddressWanted, Observation, ProbeWanted, Question, SourceState
+from meshwatch.observations import (
+    AddressWanted,
+    BeaconSeen,
+    Observation,
+    ProbeWanted,
+    Question,
+    SourceState,
+)
 from meshwatch.paths import Paths
 from meshwatch.pump import Channel, Pump, Tee
 from meshwatch.rtnetlink import Rtnetlink
@@ -183,7 +190,9 @@ class Sources:
 
     def _observed(self, origin: Pump, observations: list[Observation], now: int) -> None:
         self._hand_on(observations, now)
-        self._put(partial(self._hint, origin, observations, now))
+        # Most of what a tap hears is beacons, of which no source makes anything.
+        if hints := [each for each in observations if not isinstance(each, BeaconSeen)]:
+            self._put(partial(self._hint, origin, hints, now))
         if self._nl80211.family != self._served_family:
             self._family_moved.set()
 

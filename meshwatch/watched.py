@@ -12,13 +12,15 @@ from meshwatch.look import Look
 from meshwatch.measuring import Measuring
 from meshwatch.model import InterfaceType
 from meshwatch.observations import InterfaceSeen, Observation, ProbeAnswered, Station, StationSeen
-from meshwatch.pace import BURST_NS, Pace, Spells
+from meshwatch.pace import BURST_NS, MS_NS, Pace, Spells
 from meshwatch.probes import Probes
 
 Queue = dict[Look, None]  # in order, each once
 
-# A dump of more stations takes longer than looks at those that are new.
+# A dump of more stations takes longer than looks at the one that something goes on with, until
+# the next dump is due anyway.
 FEW = 8
+CLOSELY_NS = (*BURST_NS, 550 * MS_NS, 800 * MS_NS)
 
 
 @dataclass(slots=True)
@@ -65,10 +67,8 @@ class Watched:
 
     def appeared(self, address: str, now: int) -> None:
         """The kernel made a station entry: its link may be established in a moment."""
-        if len(self._stations) < FEW or not self.glances.want(address, now, BURST_NS):
+        if len(self._stations) < FEW or not self.glances.want(address, now, CLOSELY_NS):
             self.pace.hint(now)
-        else:
-            self.pace.quicken(now)
 
     def want_look(self, address: str, now: int) -> None:
         """Look at this station, if not at all of them."""
@@ -85,7 +85,9 @@ class Watched:
         """A look, begun at ``asked_ns``, showed this station; what follows from it."""
         address, station = found.address, found.station
         self._stations[address] = station, asked_ns, now
-        if self.spells.begins(address, station, now):
+        if self.spells.begins(address, station, now) and (
+            len(self._stations) < FEW or not self.glances.want(address, now, CLOSELY_NS)
+        ):
             self.pace.quicken(now)
         if self._allowed.measure:
             self._measuring.looked(address, station, now)

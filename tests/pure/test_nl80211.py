@@ -170,8 +170,8 @@ def test_a_new_station_among_many_is_looked_at_alone_and_at_all_soon() -> None:
                 all_.append(ms)
                 stations += [k.station(each, seq=message.seq) for each in known]
                 turns.at(ms, *stations, k.done(message.seq))
-    assert alone == [510, 550, 650, 800]
-    assert all_ == [750, 1000, 1250]
+    assert alone == [510, 550, 650, 800, 1050]
+    assert all_ == [1000]
 
 
 def test_many_events_do_not_put_off_the_look_nor_make_too_many() -> None:
