@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 
 from meshwatch import kernel
@@ -196,7 +196,7 @@ class Sources:
         if self._nl80211.family != self._served_family:
             self._family_moved.set()
 
-    def _hint(self, origin: Pump, observations: list[Observation], now: int) -> None:
+    def _hint(self, origin: Pump, observations: Sequence[Observation], now: int) -> None:
         for pump in self._pumps:
             if pump is not origin:
                 pump.notice(observations, now)
