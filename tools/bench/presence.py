@@ -1,10 +1,11 @@
 """Prints how soon it is known that a neighbor came, went, vanished and returned, by whom.
 
     python -m tools.bench.presence [--kernel 6.12] [--interval 100] [--loss 0.2] [--neighbors 20]
+                                   [--rounds 2]
 
 One machine, one run, side by side: radios 0 to 3 belong to those who want to know, the others to
-as many neighbors, to each of whom everything happens once: nobody walks away every minute, and
-what meshwatch spends on a neighbor is limited by the minute. Those who want to know have a radio
+as many neighbors, to each of whom everything happens once, or in each of some rounds: nobody walks
+away every minute, and what meshwatch spends on a neighbor is limited by the minute. Those who want to know have a radio
 each, since what one does (probing, poking) shows in the counters of its station entries. All of
 them wake at the same event and share an emulated machine; --alone leaves one form of the daemon.
 
@@ -191,11 +192,11 @@ class Bench:
         self._capture.wait(30)
 
 
-def meet(bench: Bench, events: list[Event]) -> None:
-    """Every neighbor joins; then every one leaves and joins again."""
+def meet(bench: Bench, events: list[Event], rounds: int) -> None:
+    """Every neighbor joins; then every one leaves and joins again, in each round."""
     for index in bench.neighbors:
         events.append(done(bench, "established", index, "here"))
-    for index in bench.neighbors:
+    for index in [*bench.neighbors] * rounds:
         events.append(done(bench, "closed", index, "gone"))
         events.append(done(bench, "re-established", index, "here"))
 
@@ -211,7 +212,7 @@ def done(bench: Bench, kind: str, index: int, word: str) -> Event:
 def vanish(
     bench: Bench, events: list[Event], move: Callable[[int, bool], float], warm_up_s: float
 ) -> None:
-    """One neighbor after the other walks away, and comes back."""
+    """One neighbor after the other walks away, and comes back: a round."""
     time.sleep(warm_up_s)  # as long as it takes to know how the neighbors usually are
     for index in bench.neighbors:
         began = bench.clock()
@@ -240,7 +241,10 @@ def main() -> None:
     arguments.add_argument("--interval", type=int, default=1000, metavar="TU")
     arguments.add_argument("--loss", type=float, default=0.0)
     arguments.add_argument("--neighbors", type=int, default=20)
-    arguments.add_argument("--warm-up", type=float, default=60.0, metavar="S")
+    arguments.add_argument("--rounds", type=int, default=1)
+    arguments.add_argument(
+        "--warm-up", type=float, default=60.0, metavar="S", help="before each round"
+    )
     arguments.add_argument("--alone", choices=("tap", "bare", "bare+poke"), help="only this form")
     arguments.add_argument("--memory", type=int, default=3072, metavar="MIB", help="of the guest")
     options = arguments.parse_args()
@@ -253,7 +257,7 @@ def main() -> None:
     with machine, ExitStack() as stack:
         bench = Bench(machine, options.interval, options.neighbors, options.alone)
         bench.join()
-        meet(bench, events)
+        meet(bench, events, options.rounds)
         medium = stack.enter_context(Air(machine, seed=1)) if options.loss else None
         if medium:
             medium.link("*", "*", loss=options.loss)
@@ -264,12 +268,13 @@ def main() -> None:
             medium.link(index, "*", loss=1.0 if away else options.loss)
             return bench.clock()
 
-        vanish(bench, events, move, options.warm_up)
+        for _ in range(options.rounds):
+            vanish(bench, events, move, options.warm_up)
         bench.stop()
         air = read_air(output / "air.pcap")
         print(
             f"kernel {machine.release}, beacon interval {options.interval} TU, "
-            f"loss {options.loss:.0%}, {options.neighbors} neighbors"
+            f"loss {options.loss:.0%}, {options.neighbors} neighbors, {options.rounds} rounds"
         )
         report(events, air, bench.knowers, options.interval, options.loss)
         report_sent(output / "air.pcap", bench.knowers)
