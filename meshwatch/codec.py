@@ -112,10 +112,21 @@ def get_stations(family: int, ifindex: int) -> bytes:
 
 def get_station(family: int, ifindex: int, address: str) -> bytes:
     """Ask nl80211 for one station (NL80211_CMD_GET_STATION)."""
+    before, after = _around_station(family, ifindex)
+    return before + bytes.fromhex(address.replace(":", "")) + after
+
+
+@lru_cache(maxsize=16)
+def _around_station(family: int, ifindex: int) -> tuple[bytes, bytes]:
+    """What stands before and behind the address: to encode it takes many times as long as the
+    kernel takes to answer."""
     from pyroute2.netlink.nl80211 import NL80211_CMD_GET_STATION
 
-    attributes = [("NL80211_ATTR_IFINDEX", ifindex), ("NL80211_ATTR_MAC", address)]
-    return _nl80211(family, NL80211_CMD_GET_STATION, attributes)
+    anybody = "ff:ff:ff:ff:ff:ff"
+    attributes = [("NL80211_ATTR_IFINDEX", ifindex), ("NL80211_ATTR_MAC", anybody)]
+    request = _nl80211(family, NL80211_CMD_GET_STATION, attributes)
+    before, _, after = request.rpartition(bytes.fromhex(anybody.replace(":", "")))
+    return before, after
 
 
 def probe_mesh_link(

@@ -19,7 +19,7 @@ Queue = dict[Look, None]  # in order, each once
 
 # A dump of more stations takes longer than looks at the one that something goes on with, until
 # the next dump is due anyway.
-FEW = 8
+FEW = 4
 CLOSELY_NS = (*BURST_NS, 550 * MS_NS, 800 * MS_NS)
 
 

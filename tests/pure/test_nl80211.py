@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from meshwatch import codec
 from meshwatch.model import InterfaceType, Plink, Source
 from meshwatch.nl80211 import Nl80211
 from meshwatch.observations import (
@@ -24,7 +25,7 @@ from meshwatch.observations import (
     StationDeleted,
     StationSeen,
 )
-from meshwatch.records import decode
+from meshwatch.records import Kind, decode
 from meshwatch.table import Table
 from tests.pure import kernel_bytes as k
 from tests.pure.kernel_bytes import MESH0, A, B, C
@@ -711,3 +712,10 @@ def test_no_bytes_make_it_fail(pieces: list[bytes], known: int) -> None:
     for number, piece in enumerate(pieces):
         type_ = (k.FAMILY, 16, 3)[known]
         turns.at(1000 + number, piece, k.message(type_, piece, seq=number % 3))
+
+
+def test_a_look_at_one_station_asks_for_that_one() -> None:
+    for address in (A, "ff:ff:ff:ff:ff:fe", B):
+        (message,) = decode(codec.get_station(k.FAMILY, MESH0, address), k.FAMILY)
+        assert (message.kind, message.command) == (Kind.REQUEST, k.GET_STATION)
+        assert (message.ifindex, message.address, message.flags & k.DUMP) == (MESH0, address, 0)

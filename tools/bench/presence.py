@@ -3,11 +3,12 @@
     python -m tools.bench.presence [--kernel 6.12] [--interval 100] [--loss 0.2] [--neighbors 20]
                                    [--rounds 2]
 
-One machine, one run, side by side: radios 0 to 3 belong to those who want to know, the others to
-as many neighbors, to each of whom everything happens once, or in each of some rounds: nobody walks
-away every minute, and what meshwatch spends on a neighbor is limited by the minute. Those who want to know have a radio
-each, since what one does (probing, poking) shows in the counters of its station entries. All of
-them wake at the same event and share an emulated machine; --alone leaves one form of the daemon.
+One machine, one run, side by side: radios 0 to 3 belong to those who want to know, the others to as
+many neighbors, to each of whom everything happens once, or in each of some rounds: nobody walks
+away every minute, and what meshwatch spends on a neighbor is limited by the minute. Those who want
+to know have a radio each, since what one does (probing, poking) shows in the counters of its
+station entries. All of them wake at the same event and share an emulated machine; --alone leaves
+one form of the daemon.
 
 All times are CLOCK_MONOTONIC of the guest; the truth is what hwsim0, which hears every
 transmission, showed: the last Confirm, the Close, the last beacon, the first one. With loss, when
