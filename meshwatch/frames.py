@@ -43,7 +43,6 @@ _Target = tuple[int, str]  # ifindex and address
 PROBE_TIMEOUT_NS = 200_000_000
 
 _RADIOTAP = bytes.fromhex("0000080000000000")  # version 0, 8 bytes, no field
-_ACTION = 0xD0  # type and subtype, as they begin a frame (IEEE 802.11-2020 9.2.4.1)
 _QOS_NULL = 0xC8  # to and from no distribution system; no duration
 # A frame tells the neighbor our power mode towards it: by the power management bit of frame
 # control whether we sleep, by bit 9 of QoS control whether deeply (IEEE 802.11-2020 9.2.4.1.7,
@@ -142,7 +141,6 @@ class Frames:
         self.unanswered = 0
         self._trusted = False  # the driver was seen to tell that a frame was acknowledged
         self._ours: dict[int, str] = {}  # addresses of our mesh interfaces on the radio
-        self._own: frozenset[bytes] = frozenset()  # the same, as they stand in frames
         self.begin(0)
 
     # ---- what the pump calls ----------------------------------------------------------------
@@ -155,8 +153,6 @@ class Frames:
 
     def receive(self, data: Buffer, now: int) -> Iterable[Observation]:
         """One frame, which the kernel received at ``now``."""
-        if self._is_others_peering(data):
-            return ()
         frame = decode(data)
         if frame is None:
             self.malformed += 1
@@ -178,16 +174,14 @@ class Frames:
                 self._wanted[target] = hint.local_pm
         elif isinstance(hint, InterfaceSeen):
             if hint.wiphy == self.monitor.wiphy and hint.type is InterfaceType.MESH:
-                self._own_are({**self._ours, hint.ifindex: hint.address})
+                self._ours[hint.ifindex] = hint.address
             else:
-                self._own_are({i: own for i, own in self._ours.items() if i != hint.ifindex})
+                self._ours.pop(hint.ifindex, None)
         elif isinstance(hint, InterfaceDeleted):
-            self._own_are({i: own for i, own in self._ours.items() if i != hint.ifindex})
+            self._ours.pop(hint.ifindex, None)
         elif isinstance(hint, InterfacesSwept):
-            self._own_are({i: own for i, own in self._ours.items() if i in hint.ifindexes})
-
-    def _own_are(self, addresses: dict[int, str]) -> None:
-        self._ours, self._own = addresses, frozenset(map(_bytes, addresses.values()))
+            for ifindex in self._ours.keys() - hint.ifindexes:
+                del self._ours[ifindex]
 
     def outgoing(self) -> list[bytes]:
         """The probes that are wanted, once."""
@@ -236,16 +230,6 @@ class Frames:
         return ", ".join(f"{what}: {count}" for what, count in counts.items() if count)
 
     # ---- frames -----------------------------------------------------------------------------
-
-    def _is_others_peering(self, data: Buffer) -> bool:
-        """Neither to us nor from us: where somebody joins a crowd, most that is heard is so."""
-        header = data[int.from_bytes(data[2:4], "little") :][: _TRANSMITTER.stop]
-        return (
-            len(header) == _TRANSMITTER.stop
-            and header[0] == _ACTION
-            and bytes(header[_RECEIVER]) not in self._own
-            and bytes(header[_TRANSMITTER]) not in self._own
-        )
 
     def _on_beacon(self, frame: Frame, now: int) -> Iterable[Observation]:
         address = frame.transmitter.hex(":")

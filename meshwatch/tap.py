@@ -13,7 +13,7 @@ import socket
 import struct
 import time
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from mmap import mmap
 from typing import NamedTuple
 
@@ -40,9 +40,19 @@ class Instruction(NamedTuple):
     if_false: int = 0
 
 
+class Step(NamedTuple):
+    """An instruction of a filter in blocks: it jumps to a block, or goes on with the next step."""
+
+    code: int
+    operand: int = 0
+    if_true: str = ""
+    if_false: str = ""
+
+
 # linux/bpf_common.h: A is the accumulator, X the index register.
 LOAD = 0x30  # A = frame[operand]
 LOAD_AT_X = 0x50  # A = frame[X + operand]
+LOAD_HALF_AT_X, LOAD_WORD_AT_X = 0x48, 0x40  # the same, of two octets and of four, big-endian
 SHIFT_LEFT = 0x64  # A <<= operand
 OR_X = 0x4C  # A |= X
 COPY_TO_X = 0x07  # X = A
@@ -54,58 +64,101 @@ RETURN = 0x06  # keep this many bytes of the frame; a load beyond its end keeps 
 
 # Frame control, first octet (IEEE 802.11-2020 9.2.4.1): version 0, type, subtype.
 BEACON, ACTION, QOS_NULL = 0x80, 0xD0, 0xC8
+RECEIVER, TRANSMITTER = 4, 10  # where they stand in the header
 SELF_PROTECTED = 15  # action category (9.4.1.11); its actions 1 to 3 are Open, Confirm, Close
 
-FILTER = (
-    # X: the length of the radiotap header, two octets at 2, little-endian.
-    Instruction(LOAD, 3),
-    Instruction(SHIFT_LEFT, 8),
-    Instruction(COPY_TO_X),
-    Instruction(LOAD, 2),
-    Instruction(OR_X),
-    Instruction(COPY_TO_X),
-    # What is it? Further flags in the second octet, as that of a retry, do not matter.
-    Instruction(LOAD_AT_X, 0),
-    Instruction(IF_EQUAL, BEACON, if_true=2),
-    Instruction(IF_EQUAL, ACTION, if_true=3),
-    Instruction(IF_EQUAL, QOS_NULL, if_true=7, if_false=10),
-    # A beacon: behind the header (24), timestamp (8) and interval (2) is the capability, in which
-    # access points and members of an IBSS set one of the lowest two bits, mesh stations neither
-    # (9.4.1.4).
-    Instruction(LOAD_AT_X, 34),
-    Instruction(IF_ANY_BIT, 0x03, if_true=8, if_false=7),
-    # An action frame: behind the header are category and action.
-    Instruction(LOAD_AT_X, 24),
-    Instruction(IF_EQUAL, SELF_PROTECTED, if_false=6),
-    Instruction(LOAD_AT_X, 25),
-    Instruction(IF_GREATER_EQUAL, 1, if_false=4),
-    Instruction(IF_GREATER, 3, if_true=3, if_false=2),
-    # A QoS Null frame: those of dozing stations fill the air. What became of our own has TX flags,
-    # which are bit 15 of the radiotap header's presence bits at 4 (radiotap.org).
-    Instruction(LOAD, 5),
-    Instruction(IF_ANY_BIT, 0x80, if_false=1),
-    # One byte more than fits: so a longer frame is seen to be truncated.
-    Instruction(RETURN, SLOT_BYTES + 1),
-    Instruction(RETURN, 0),
-)
+#: With more interfaces the filter does not ask whom a peering frame concerns: jumps are short.
+MOST_OWN = 8
 
 
-def _without_beacons() -> Iterator[Instruction]:
-    for place, instruction in enumerate(FILTER):
-        dropped = len(FILTER) - 1
-        if instruction[:2] == (IF_EQUAL, BEACON):
-            yield instruction._replace(if_true=dropped - place - 1)
-        else:
-            yield instruction
+def tap_filter(own: Iterable[str], *, beacons: bool) -> tuple[Instruction, ...]:
+    """What a tap lets in: beacons, unless they are by far too many for a small machine in a crowd;
+    peering frames to or from the ``own`` addresses, as where somebody joins a crowd, most are not;
+    and what became of QoS Null frames.
+    """
+    return _assemble(
+        {
+            # X: the length of the radiotap header, two octets at 2, little-endian.
+            "radiotap header": [
+                Step(LOAD, 3),
+                Step(SHIFT_LEFT, 8),
+                Step(COPY_TO_X),
+                Step(LOAD, 2),
+                Step(OR_X),
+                Step(COPY_TO_X),
+            ],
+            # Further flags in the second octet, as that of a retry, do not matter.
+            "frame control": [
+                Step(LOAD_AT_X, 0),
+                Step(IF_EQUAL, BEACON, if_true="beacon" if beacons else "drop"),
+                Step(IF_EQUAL, ACTION, if_true="action"),
+                Step(IF_EQUAL, QOS_NULL, if_true="status", if_false="drop"),
+            ],
+            # Behind the header (24), timestamp (8) and interval (2) is the capability, in which
+            # access points and members of an IBSS set one of the lowest two bits, mesh stations
+            # neither (9.4.1.4).
+            "beacon": [Step(LOAD_AT_X, 34), Step(IF_ANY_BIT, 0x03, "drop", "keep")],
+            # Behind the header are category and action.
+            "action": [
+                Step(LOAD_AT_X, 24),
+                Step(IF_EQUAL, SELF_PROTECTED, if_false="drop"),
+                Step(LOAD_AT_X, 25),
+                Step(IF_GREATER_EQUAL, 1, if_false="drop"),
+                Step(IF_GREATER, 3, if_true="drop"),
+            ],
+            **_concerns(sorted(own)),
+            # QoS Null frames of dozing stations fill the air. What became of our own has TX flags,
+            # which are bit 15 of the radiotap header's presence bits at 4 (radiotap.org).
+            "status": [Step(LOAD, 5), Step(IF_ANY_BIT, 0x80, if_false="drop")],
+            # One byte more than fits: so a longer frame is seen to be truncated.
+            "keep": [Step(RETURN, SLOT_BYTES + 1)],
+            "drop": [Step(RETURN, 0)],
+        }
+    )
 
 
-#: On a small machine in a crowd: beacons are by far the most of what there is to hear.
-FILTER_WITHOUT_BEACONS = tuple(_without_beacons())
+def _concerns(own: Sequence[str]) -> dict[str, list[Step]]:
+    """Blocks that keep a frame to or from one of these, and drop others."""
+    if not own or len(own) > MOST_OWN:
+        verdict = "keep" if own else "drop"
+        return {"concerns": [Step(IF_GREATER_EQUAL, 0, verdict, verdict)]}
+    blocks = {}
+    places = [(place, address) for place in (RECEIVER, TRANSMITTER) for address in own]
+    names = [f"concerns {number}" for number in range(len(places))]
+    for name, next_, (place, address) in zip(names, [*names[1:], "drop"], places, strict=True):
+        octets = bytes.fromhex(address.replace(":", ""))
+        blocks[name] = [
+            Step(LOAD_WORD_AT_X, place),
+            Step(IF_EQUAL, int.from_bytes(octets[:4]), if_false=next_),
+            Step(LOAD_HALF_AT_X, place + 4),
+            Step(IF_EQUAL, int.from_bytes(octets[4:]), "keep", next_),
+        ]
+    return blocks
 
 
-def open_tap(monitor: Monitor, receive_buffer_bytes: int, *, beacons: bool = True) -> Tap:
-    """Hear a monitor interface, with its beacons or only peering frames and what became of link
-    probes; ``receive_buffer_bytes`` is limited by net.core.rmem_max.
+def _assemble(blocks: Mapping[str, Sequence[Step]]) -> tuple[Instruction, ...]:
+    """One block behind the other, with jumps counted out."""
+    begins, end = {}, 0
+    for name, steps in blocks.items():
+        begins[name] = end
+        end += len(steps)
+    steps = [step for block in blocks.values() for step in block]
+    return tuple(
+        Instruction(
+            step.code,
+            step.operand,
+            *(begins[to] - place - 1 if to else 0 for to in (step.if_true, step.if_false)),
+        )
+        for place, step in enumerate(steps)
+    )
+
+
+def open_tap(
+    monitor: Monitor, receive_buffer_bytes: int, own: Iterable[str], *, beacons: bool = True
+) -> Tap:
+    """Hear a monitor interface: beacons, if they are wanted, peering frames to and from the ``own``
+    addresses, and what became of link probes; ``receive_buffer_bytes`` is limited by
+    net.core.rmem_max.
 
     PermissionError without CAP_NET_RAW; OSError if there is no such interface, or if it is no
     monitor interface. One that is down is heard as soon as it is up.
@@ -113,7 +166,7 @@ def open_tap(monitor: Monitor, receive_buffer_bytes: int, *, beacons: bool = Tru
     # Protocol 0 hears nothing at all, until it is bound to the interface with another.
     opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
     try:
-        attach_filter(opened, FILTER if beacons else FILTER_WITHOUT_BEACONS)
+        attach_filter(opened, tap_filter(own, beacons=beacons))
         opened.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS_NEW, 1)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
         # What other programs send is heard when it comes back with TX flags: from the air.

@@ -53,6 +53,7 @@ class Taps:
         self._seen: dict[int, InterfaceSeen] = {}
         self._up: dict[int, bool] = {}
         self._open: dict[Monitor, Pump] = {}
+        self._own: dict[int, frozenset[str]] = {}  # by radio, whom the tap's filter lets in
         self._said: str | None = ""  # neither failed nor working yet
         self._retry: asyncio.TimerHandle | None = None
 
@@ -115,8 +116,11 @@ class Taps:
                 named = " of those named" if self._only else ""
                 failures.append(f"phy{wiphy} has no monitor interface{named}")
         before = self._tapped
-        for monitor in self._open.keys() - set(wanted):
-            self._open.pop(monitor).close()
+        own = {wiphy: self._addresses(wiphy) for wiphy in before | {m.wiphy for m in wanted}}
+        for monitor in list(self._open):
+            if monitor not in wanted or own[monitor.wiphy] != self._own[monitor.wiphy]:
+                self._open.pop(monitor).close()
+        self._own = own
         failures += [why for m in wanted if m not in self._open and (why := self._try(m, now))]
         for wiphy in sorted(before - self._tapped):
             self._say(Untapped(wiphy))
@@ -130,6 +134,12 @@ class Taps:
         """The radios with a tap."""
         return {monitor.wiphy for monitor in self._open}
 
+    def _addresses(self, wiphy: int) -> frozenset[str]:
+        """Those of its mesh interfaces."""
+        seen = self._seen.values()
+        meshes = [s for s in seen if s.wiphy == wiphy and s.type is InterfaceType.MESH]
+        return frozenset(mesh.address for mesh in meshes)
+
     def _monitors(self, wiphy: int) -> Iterator[Monitor]:
         for ifindex, seen in sorted(self._seen.items()):
             if seen.monitor and seen.wiphy == wiphy and (seen.name in self._only or not self._only):
@@ -138,7 +148,8 @@ class Taps:
     def _try(self, monitor: Monitor, now: int) -> str | None:
         """Open a tap; or why that cannot be."""
         try:
-            tap = open_tap(monitor, RECEIVE_BUFFER_BYTES, beacons=self._beacons)
+            own = self._own[monitor.wiphy]
+            tap = open_tap(monitor, RECEIVE_BUFFER_BYTES, own, beacons=self._beacons)
         except PermissionError:
             return f"{monitor.name}: needs CAP_NET_RAW"
         except OSError as error:

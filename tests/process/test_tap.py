@@ -37,6 +37,7 @@ TUNSETIFF, TUNSETLINK, IFF_TUN = 0x400454CA, 0x400454CD, 0x0001
 TUN_HEADER = struct.pack(">HH", 0, 0x0004)  # ETH_P_802_2, as mac80211 says of its frames
 ARPHRD_IEEE80211_RADIOTAP = 803
 
+OWN = "42:00:00:00:01:00"  # the sender of all that follow
 RECEIVED = bytes.fromhex("00001a002f480000082d74ffdc60060000026c09a000e2000000")
 REPORTED = bytes.fromhex("00000d00048002000200000000")
 HEADER = bytes.fromhex("0000ffffffffffff4200000001004200000001000000")
@@ -101,7 +102,7 @@ class Radio:
 
 
 def opened(radio: Radio, receive_buffer_bytes: int = RECEIVE_BUFFER_BYTES) -> closing[Tap]:
-    return closing(open_tap(radio.monitor, receive_buffer_bytes))
+    return closing(open_tap(radio.monitor, receive_buffer_bytes, [OWN]))
 
 
 def next_drain(tap: Tap) -> Drained:
@@ -290,9 +291,9 @@ def test_what_is_no_monitor_interface_is_refused() -> None:
     ethernet = Radio("mesh0", hardware=1)
     before = open_files()
     with pytest.raises(OSError, match="mesh0 is no monitor interface") as refused:
-        open_tap(ethernet.monitor, RECEIVE_BUFFER_BYTES)
+        open_tap(ethernet.monitor, RECEIVE_BUFFER_BYTES, [])
     with pytest.raises(OSError, match="No such device") as absent:
-        open_tap(Monitor(99, "mon0", 0), RECEIVE_BUFFER_BYTES)
+        open_tap(Monitor(99, "mon0", 0), RECEIVE_BUFFER_BYTES, [])
     # While the tracebacks are kept, and with them what was opened.
     assert refused.tb and absent.tb
     assert open_files() == before
@@ -319,7 +320,7 @@ def test_the_receive_buffer_is_within_what_everybody_may_have() -> None:
 @in_namespace
 def test_closed_and_opened_again() -> None:
     radio = Radio()
-    tap = open_tap(radio.monitor, RECEIVE_BUFFER_BYTES)
+    tap = open_tap(radio.monitor, RECEIVE_BUFFER_BYTES, [])
     tap.close()
     tap.close()
     assert tap.fileno() == -1
@@ -342,7 +343,7 @@ from meshwatch.tap import open_tap
 if os.geteuid() == 0:
     os.setgroups([]); os.setgid(65534); os.setuid(65534)
 try:
-    open_tap(Monitor(1, "lo", 0), 1 << 20)
+    open_tap(Monitor(1, "lo", 0), 1 << 20, [])
 except PermissionError as error:
     print(error)
 """

@@ -102,6 +102,25 @@ def test_another_monitor_interface_takes_over_without_a_word() -> None:
 
 
 @in_namespace
+def test_a_tap_lets_in_what_concerns_the_interfaces_there_are() -> None:
+    async def scenario() -> None:
+        world = World()
+        world.monitor(0)
+        world.monitor(1)
+        before = [world.taps.pump_for(100), world.taps.pump_for(101)]
+        other = "02:00:00:00:00:99"
+        assert world.tell(InterfaceSeen(100, "mesh0", InterfaceType.MESH, 0, other)) == []
+        after = [world.taps.pump_for(100), world.taps.pump_for(101)]
+        assert after[0] not in (None, before[0])
+        assert after[1] is before[1]
+        assert world.tell(InterfaceSeen(100, "named", InterfaceType.MESH, 0, other)) == []
+        assert world.taps.pump_for(100) is after[0]
+        world.taps.close()
+
+    asyncio.run(scenario())
+
+
+@in_namespace
 def test_a_monitor_interface_that_was_not_named_is_left_alone() -> None:
     async def scenario() -> None:
         world = World("mon1")

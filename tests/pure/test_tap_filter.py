@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from meshwatch.tap import FILTER, FILTER_WITHOUT_BEACONS, SLOT_BYTES, Instruction
+from meshwatch.tap import MOST_OWN, SLOT_BYTES, Instruction, tap_filter
 
 # As Linux 6.1 put them on the air of mac80211_hwsim: three stations peer, one leaves.
 BEACON = bytes.fromhex(
@@ -43,6 +43,11 @@ SENT = bytes.fromhex("00000d00048002000200010000")
 LONG = bytes.fromhex("00002c0100000000") + bytes(0x12C - 8)
 HEADERS = [HWSIM, RECEIVED, SENT, LONG]
 
+# The three stations, as who of them we are decides what of their peering concerns us.
+ZERO, ONE, TWO = (f"42:00:00:00:0{number}:00" for number in range(3))
+FILTER = tap_filter([ZERO, TWO], beacons=True)
+FILTER_WITHOUT_BEACONS = tap_filter([ZERO, TWO], beacons=False)
+
 
 def run(program: Sequence[Instruction], frame: bytes) -> int:
     """How many bytes of a frame a program keeps (linux/bpf_common.h, net/core/filter.c)."""
@@ -56,6 +61,11 @@ def run(program: Sequence[Instruction], frame: bytes) -> int:
                 if place >= len(frame):
                     return 0
                 a = frame[place]
+            case 0x48 | 0x40:  # BPF_LD | BPF_H or BPF_W, BPF_IND
+                size = 2 if code == 0x48 else 4
+                if k + x + size > len(frame):
+                    return 0
+                a = int.from_bytes(frame[k + x : k + x + size])
             case 0x64:  # BPF_ALU | BPF_LSH | BPF_K
                 a = a << k & 0xFFFFFFFF
             case 0x4C:  # BPF_ALU | BPF_OR | BPF_X
@@ -134,6 +144,25 @@ def test_beacons_can_be_left_out() -> None:
         assert run(FILTER_WITHOUT_BEACONS, header + BEACON) == 0
 
 
+@pytest.mark.parametrize("frame", [OPEN, CONFIRM, CLOSE], ids=["open", "confirm", "close"])
+def test_of_peering_frames_only_those_to_us_and_from_us(frame: bytes) -> None:
+    parties = {frame[4:10].hex(":"), frame[10:16].hex(":")}
+    for own in (ZERO, ONE, TWO):
+        assert bool(run(tap_filter([own], beacons=True), RECEIVED + frame)) is (own in parties)
+    others = [f"42:00:00:00:{number:02x}:01" for number in range(MOST_OWN)]
+    for own in parties:
+        assert run(tap_filter([*others[1:], own], beacons=True), RECEIVED + frame)
+    assert not run(tap_filter(others, beacons=True), RECEIVED + frame)
+    assert not run(tap_filter([], beacons=True), RECEIVED + frame)
+    too_many = [*others, "42:00:00:00:99:99"]
+    assert run(tap_filter(too_many, beacons=True), RECEIVED + frame)
+
+
+def test_no_jump_is_longer_than_the_kernel_has_it() -> None:
+    longest = tap_filter([f"42:00:00:00:00:{n:02x}" for n in range(MOST_OWN)], beacons=True)
+    assert all(0 <= jump < 256 for step in longest for jump in step[2:])
+
+
 def is_wanted(frame: bytes) -> bool:
     """What the filter is to let in, in other words."""
     header = int.from_bytes(frame[2:4], "little")
@@ -142,7 +171,9 @@ def is_wanted(frame: bytes) -> bool:
         case (0x80, *rest):
             return len(rest) > 33 and not rest[33] & 3
         case (0xD0, *rest):
-            return tuple(rest[23:25]) in {(15, 1), (15, 2), (15, 3)}
+            own = {tuple(bytes.fromhex(each.replace(":", ""))) for each in (ZERO, TWO)}
+            concerns = bool({tuple(rest[3:9]), tuple(rest[9:15])} & own)
+            return concerns and tuple(rest[23:25]) in {(15, 1), (15, 2), (15, 3)}
         case (0xC8, *_):
             return sent
     return False

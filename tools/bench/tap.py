@@ -145,7 +145,7 @@ class Quiet:
         """Begin, with a tap or without, which hears beacons or not."""
         self._feed.open()
         if monitor is not None:
-            tap = open_tap(monitor, RECEIVE_BUFFER_BYTES, beacons=beacons)
+            tap = open_tap(monitor, RECEIVE_BUFFER_BYTES, [f.OWN], beacons=beacons)
             self._pumps.append(Pump(Frames(monitor), self._observed))
             self._pumps[-1].open([tap], tap)
         self._pumps[0].open([self._kernel], self._kernel)
