@@ -76,7 +76,7 @@ def parser() -> argparse.ArgumentParser:
         action="store_const",
         const=False,
         dest="beacons",
-        help="hear only peering frames and what becomes of probes",
+        help="hear only our peering frames and what becomes of probes",
     )
     add("--no-probes", action="store_const", const=False, dest="probes", help="send no probes")
     add("--no-echoes", action="store_const", const=False, dest="echoes", help="ask for no address")
