@@ -10,19 +10,21 @@ from __future__ import annotations
 import errno
 import socket
 
+from meshwatch.bpf import (
+    IF_EQUAL,
+    LOAD,
+    LOAD_HALF,
+    RETURN,
+    Instruction,
+    Step,
+    assemble,
+    attach_filter,
+)
 from meshwatch.echo_packet import ETHERNET_BYTES, IPV6_BYTES
 from meshwatch.observations import Wire
 from meshwatch.recording import ETHERNET
 from meshwatch.records import Drained
-from meshwatch.tap import (
-    IF_EQUAL,
-    LOAD,
-    PACKET_IGNORE_OUTGOING,
-    RETURN,
-    SOL_PACKET,
-    Instruction,
-    attach_filter,
-)
+from meshwatch.tap import PACKET_IGNORE_OUTGOING, SOL_PACKET
 
 FRAME_BYTES = 256  # a reply has 70, whatever was asked
 FRAMES_PER_DRAIN = 64
@@ -31,7 +33,6 @@ FRAMES_PER_DRAIN = 64
 ETH_P_IPV6 = 0x86DD  # linux/if_ether.h
 ARPHRD_ETHER = 1  # linux/if_arp.h
 
-LOAD_HALF = 0x28  # linux/bpf_common.h: A = two octets of the frame
 NEXT_HEADER = ETHERNET_BYTES + 6  # RFC 8200 3
 TYPE = ETHERNET_BYTES + IPV6_BYTES  # RFC 4443 4.2
 IDENTIFIER = TYPE + 4
@@ -40,15 +41,19 @@ ICMPV6, ECHO_REPLY = 58, 129
 
 def program(identifier: int) -> tuple[Instruction, ...]:
     """The filter, for a socket that hears IPv6 only."""
-    return (
-        Instruction(LOAD, NEXT_HEADER),
-        Instruction(IF_EQUAL, ICMPV6, if_false=5),
-        Instruction(LOAD, TYPE),
-        Instruction(IF_EQUAL, ECHO_REPLY, if_false=3),
-        Instruction(LOAD_HALF, IDENTIFIER),
-        Instruction(IF_EQUAL, identifier, if_false=1),
-        Instruction(RETURN, FRAME_BYTES),
-        Instruction(RETURN, 0),
+    return assemble(
+        {
+            "reply": [
+                Step(LOAD, NEXT_HEADER),
+                Step(IF_EQUAL, ICMPV6, if_false="drop"),
+                Step(LOAD, TYPE),
+                Step(IF_EQUAL, ECHO_REPLY, if_false="drop"),
+                Step(LOAD_HALF, IDENTIFIER),
+                Step(IF_EQUAL, identifier, if_false="drop"),
+                Step(RETURN, FRAME_BYTES),
+            ],
+            "drop": [Step(RETURN, 0)],
+        }
     )
 
 

@@ -10,14 +10,29 @@ from __future__ import annotations
 
 import errno
 import socket
-import struct
 import time
-from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from mmap import mmap
-from typing import NamedTuple
 
 from meshwatch._csrc import ffi, lib
+from meshwatch.bpf import (
+    COPY_TO_X,
+    IF_ANY_BIT,
+    IF_EQUAL,
+    IF_GREATER,
+    IF_GREATER_EQUAL,
+    LOAD,
+    LOAD_AT_X,
+    LOAD_HALF_AT_X,
+    LOAD_WORD_AT_X,
+    OR_X,
+    RETURN,
+    SHIFT_LEFT,
+    Instruction,
+    Step,
+    assemble,
+    attach_filter,
+)
 from meshwatch.observations import Monitor
 from meshwatch.recording import RADIOTAP
 from meshwatch.records import Drained
@@ -25,42 +40,11 @@ from meshwatch.records import Drained
 SLOT_BYTES = 2048  # for one frame; a mesh beacon has some hundred
 
 # Linux's headers; Python has no names for them.
-SO_ATTACH_FILTER, SO_LOCK_FILTER, SO_TIMESTAMPNS_NEW = 26, 44, 64  # asm-generic/socket.h
+SO_TIMESTAMPNS_NEW = 64  # asm-generic/socket.h
 SOL_PACKET, PACKET_IGNORE_OUTGOING = 263, 23  # linux/socket.h, linux/if_packet.h
 ETH_P_ALL = 0x0003  # linux/if_ether.h
 ARPHRD_IEEE80211_RADIOTAP = 803  # linux/if_arp.h
 
-
-class Instruction(NamedTuple):
-    """``struct sock_filter``; a jump skips as many instructions as it says."""
-
-    code: int
-    operand: int = 0
-    if_true: int = 0
-    if_false: int = 0
-
-
-class Step(NamedTuple):
-    """An instruction of a filter in blocks: it jumps to a block, or goes on with the next step."""
-
-    code: int
-    operand: int = 0
-    if_true: str = ""
-    if_false: str = ""
-
-
-# linux/bpf_common.h: A is the accumulator, X the index register.
-LOAD = 0x30  # A = frame[operand]
-LOAD_AT_X = 0x50  # A = frame[X + operand]
-LOAD_HALF_AT_X, LOAD_WORD_AT_X = 0x48, 0x40  # the same, of two octets and of four, big-endian
-SHIFT_LEFT = 0x64  # A <<= operand
-OR_X = 0x4C  # A |= X
-COPY_TO_X = 0x07  # X = A
-IF_EQUAL = 0x15  # A == operand
-IF_GREATER = 0x25  # A > operand
-IF_GREATER_EQUAL = 0x35  # A >= operand
-IF_ANY_BIT = 0x45  # A & operand
-RETURN = 0x06  # keep this many bytes of the frame; a load beyond its end keeps none
 
 # Frame control, first octet (IEEE 802.11-2020 9.2.4.1): version 0, type, subtype.
 BEACON, ACTION, QOS_NULL = 0x80, 0xD0, 0xC8
@@ -76,7 +60,7 @@ def tap_filter(own: Iterable[str], *, beacons: bool) -> tuple[Instruction, ...]:
     peering frames to or from the ``own`` addresses, as where somebody joins a crowd, most are not;
     and what became of QoS Null frames.
     """
-    return _assemble(
+    return assemble(
         {
             # X: the length of the radiotap header, two octets at 2, little-endian.
             "radiotap header": [
@@ -136,23 +120,6 @@ def _concerns(own: Sequence[str]) -> dict[str, list[Step]]:
     return blocks
 
 
-def _assemble(blocks: Mapping[str, Sequence[Step]]) -> tuple[Instruction, ...]:
-    """One block behind the other, with jumps counted out."""
-    begins, end = {}, 0
-    for name, steps in blocks.items():
-        begins[name] = end
-        end += len(steps)
-    steps = [step for block in blocks.values() for step in block]
-    return tuple(
-        Instruction(
-            step.code,
-            step.operand,
-            *(begins[to] - place - 1 if to else 0 for to in (step.if_true, step.if_false)),
-        )
-        for place, step in enumerate(steps)
-    )
-
-
 def open_tap(
     monitor: Monitor, receive_buffer_bytes: int, own: Iterable[str], *, beacons: bool = True
 ) -> Tap:
@@ -179,21 +146,6 @@ def open_tap(
         opened.close()
         raise
     return Tap(monitor, opened)
-
-
-def attach_filter(opened: socket.socket, instructions: Sequence[Instruction]) -> None:
-    """Let only wanted frames in, for as long as the socket lives."""
-    program = array(
-        "B",
-        b"".join(
-            struct.pack("=HBBI", code, if_true, if_false, operand)
-            for code, operand, if_true, if_false in instructions
-        ),
-    )
-    address, _ = program.buffer_info()
-    described = struct.pack("HP", len(instructions), address)  # struct sock_fprog
-    opened.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, described)
-    opened.setsockopt(socket.SOL_SOCKET, SO_LOCK_FILTER, 1)
 
 
 class Tap:

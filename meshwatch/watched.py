@@ -67,8 +67,12 @@ class Watched:
 
     def appeared(self, address: str, now: int) -> None:
         """The kernel made a station entry: its link may be established in a moment."""
-        if len(self._stations) < FEW or not self.glances.want(address, now, CLOSELY_NS):
+        if not self._looks_alone(address, now):
             self.pace.hint(now)
+
+    def _looks_alone(self, address: str, now: int) -> bool:
+        """Look closely at this one of many; False: better at all of them."""
+        return len(self._stations) >= FEW and self.glances.want(address, now, CLOSELY_NS)
 
     def want_look(self, address: str, now: int) -> None:
         """Look at this station, if not at all of them."""
@@ -85,9 +89,7 @@ class Watched:
         """A look, begun at ``asked_ns``, showed this station; what follows from it."""
         address, station = found.address, found.station
         self._stations[address] = station, asked_ns, now
-        if self.spells.begins(address, station, now) and (
-            len(self._stations) < FEW or not self.glances.want(address, now, CLOSELY_NS)
-        ):
+        if self.spells.begins(address, station, now) and not self._looks_alone(address, now):
             self.pace.quicken(now)
         if self._allowed.measure:
             self._measuring.looked(address, station, now)

@@ -19,7 +19,7 @@ for level, names in enumerate(
         "pyroute codec records frames netlink pace look nl80211 rtnetlink neighborhood capture"
         " claims echo_packet echoes protocol pcap recording replay interfaces watched glances"
         " probes measuring paths absences",
-        "kernel tap echo_socket bus server letterbox",
+        "kernel bpf tap echo_socket bus server letterbox",
         "config pump taps wires sources tee wall playback systemd daemon",
     ]
 ):

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from meshwatch.tap import MOST_OWN, SLOT_BYTES, Instruction, tap_filter
+from meshwatch.bpf import Instruction
+from meshwatch.tap import MOST_OWN, SLOT_BYTES, tap_filter
 
 # As Linux 6.1 put them on the air of mac80211_hwsim: three stations peer, one leaves.
 BEACON = bytes.fromhex(
