@@ -78,7 +78,8 @@ class Channel(Protocol):
         """The descriptor, to wait on."""
 
     def drain(self) -> Drained:
-        """Everything the kernel has to say at the moment, without blocking."""
+        """What the kernel has to say at the moment, without blocking; the rest is had at once if
+        there is ``more``, or when the others were heard."""
 
     def send(self, message: bytes, /) -> None:
         """Send one request or frame; OSError if the kernel does not take it."""

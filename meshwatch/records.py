@@ -226,8 +226,8 @@ class Drained(NamedTuple):
     overrun: bool  # ENOBUFS: the kernel threw messages away
     truncated: int  # datagrams that did not fit, dropped
     aliens: int  # datagrams that other programs sent, dropped
-    error: int  # errno that ended it, 0: the socket is empty or ``more``
-    more: bool  # the buffer is full: drain again
+    error: int  # errno that ended it, 0: the socket is empty, or what is left can wait
+    more: bool  # drain again at once
     times_ns: Sequence[int] = ()  # when each was received, CLOCK_MONOTONIC; () if not known
 
 

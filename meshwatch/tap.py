@@ -2,8 +2,8 @@
 
 The kernel throws away nearly everything on the air before it costs us anything: a classic BPF
 program, attached before the socket hears its first frame and then locked, lets in what the
-conversation about frames understands. CAP_NET_RAW is needed, to open and no more; the monitor
-interface must exist.
+conversation about frames understands: on one socket peering frames, on another all else.
+CAP_NET_RAW is needed, to open and no more; the monitor interface must exist.
 """
 
 from __future__ import annotations
@@ -39,6 +39,12 @@ from meshwatch.records import Drained
 
 SLOT_BYTES = 2048  # for one frame; a mesh beacon has some hundred
 
+#: Frames of a drain. Stations beacon all at once, and peer as soon as they hear a beacon: what is
+#: asked of the kernel then must not wait until all beacons are had. But frames that have waited
+#: so long already are had at once, as without them their senders would seem to be silent.
+FEW = 4
+WAITED_NS = 100_000_000
+
 # Linux's headers; Python has no names for them.
 SO_TIMESTAMPNS_NEW = 64  # asm-generic/socket.h
 SOL_PACKET, PACKET_IGNORE_OUTGOING = 263, 23  # linux/socket.h, linux/if_packet.h
@@ -55,35 +61,34 @@ SELF_PROTECTED = 15  # action category (9.4.1.11); its actions 1 to 3 are Open, 
 MOST_OWN = 8
 
 
-def tap_filter(own: Iterable[str], *, beacons: bool) -> tuple[Instruction, ...]:
-    """What a tap lets in: beacons, unless they are by far too many for a small machine in a crowd;
-    peering frames to or from the ``own`` addresses, as where somebody joins a crowd, most are not;
-    and what became of QoS Null frames.
+# X: the length of the radiotap header, two octets at 2, little-endian.
+_RADIOTAP_HEADER = (
+    Step(LOAD, 3),
+    Step(SHIFT_LEFT, 8),
+    Step(COPY_TO_X),
+    Step(LOAD, 2),
+    Step(OR_X),
+    Step(COPY_TO_X),
+)
+_KEEP_OR_DROP = {
+    # One byte more than fits: so a longer frame is seen to be truncated.
+    "keep": [Step(RETURN, SLOT_BYTES + 1)],
+    "drop": [Step(RETURN, 0)],
+}
+
+
+def peering_filter(own: Iterable[str]) -> tuple[Instruction, ...]:
+    """Lets in peering frames to or from the ``own`` addresses, as where somebody joins a crowd,
+    most are not.
     """
     return assemble(
         {
-            # X: the length of the radiotap header, two octets at 2, little-endian.
-            "radiotap header": [
-                Step(LOAD, 3),
-                Step(SHIFT_LEFT, 8),
-                Step(COPY_TO_X),
-                Step(LOAD, 2),
-                Step(OR_X),
-                Step(COPY_TO_X),
-            ],
-            # Further flags in the second octet, as that of a retry, do not matter.
-            "frame control": [
-                Step(LOAD_AT_X, 0),
-                Step(IF_EQUAL, BEACON, if_true="beacon" if beacons else "drop"),
-                Step(IF_EQUAL, ACTION, if_true="action"),
-                Step(IF_EQUAL, QOS_NULL, if_true="status", if_false="drop"),
-            ],
-            # Behind the header (24), timestamp (8) and interval (2) is the capability, in which
-            # access points and members of an IBSS set one of the lowest two bits, mesh stations
-            # neither (9.4.1.4).
-            "beacon": [Step(LOAD_AT_X, 34), Step(IF_ANY_BIT, 0x03, "drop", "keep")],
-            # Behind the header are category and action.
+            "radiotap header": _RADIOTAP_HEADER,
+            # Further flags in the second octet, as that of a retry, do not matter. Behind the
+            # header are category and action.
             "action": [
+                Step(LOAD_AT_X, 0),
+                Step(IF_EQUAL, ACTION, if_false="drop"),
                 Step(LOAD_AT_X, 24),
                 Step(IF_EQUAL, SELF_PROTECTED, if_false="drop"),
                 Step(LOAD_AT_X, 25),
@@ -91,12 +96,31 @@ def tap_filter(own: Iterable[str], *, beacons: bool) -> tuple[Instruction, ...]:
                 Step(IF_GREATER, 3, if_true="drop"),
             ],
             **_concerns(sorted(own)),
+            **_KEEP_OR_DROP,
+        }
+    )
+
+
+def beacon_filter(*, beacons: bool) -> tuple[Instruction, ...]:
+    """Lets in what became of QoS Null frames, and beacons, unless they are by far too many for a
+    small machine in a crowd.
+    """
+    return assemble(
+        {
+            "radiotap header": _RADIOTAP_HEADER,
+            "frame control": [
+                Step(LOAD_AT_X, 0),
+                Step(IF_EQUAL, BEACON, if_true="beacon" if beacons else "drop"),
+                Step(IF_EQUAL, QOS_NULL, if_true="status", if_false="drop"),
+            ],
+            # Behind the header (24), timestamp (8) and interval (2) is the capability, in which
+            # access points and members of an IBSS set one of the lowest two bits, mesh stations
+            # neither (9.4.1.4).
+            "beacon": [Step(LOAD_AT_X, 34), Step(IF_ANY_BIT, 0x03, "drop", "keep")],
             # QoS Null frames of dozing stations fill the air. What became of our own has TX flags,
             # which are bit 15 of the radiotap header's presence bits at 4 (radiotap.org).
             "status": [Step(LOAD, 5), Step(IF_ANY_BIT, 0x80, if_false="drop")],
-            # One byte more than fits: so a longer frame is seen to be truncated.
-            "keep": [Step(RETURN, SLOT_BYTES + 1)],
-            "drop": [Step(RETURN, 0)],
+            **_KEEP_OR_DROP,
         }
     )
 
@@ -120,12 +144,9 @@ def _concerns(own: Sequence[str]) -> dict[str, list[Step]]:
     return blocks
 
 
-def open_tap(
-    monitor: Monitor, receive_buffer_bytes: int, own: Iterable[str], *, beacons: bool = True
-) -> Tap:
-    """Hear a monitor interface: beacons, if they are wanted, peering frames to and from the ``own``
-    addresses, and what became of link probes; ``receive_buffer_bytes`` is limited by
-    net.core.rmem_max.
+def open_tap(monitor: Monitor, receive_buffer_bytes: int, wanted: Sequence[Instruction]) -> Tap:
+    """Hear what of a monitor interface's frames the filter ``wanted`` lets in;
+    ``receive_buffer_bytes`` is limited by net.core.rmem_max.
 
     PermissionError without CAP_NET_RAW; OSError if there is no such interface, or if it is no
     monitor interface. One that is down is heard as soon as it is up.
@@ -133,7 +154,7 @@ def open_tap(
     # Protocol 0 hears nothing at all, until it is bound to the interface with another.
     opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
     try:
-        attach_filter(opened, tap_filter(own, beacons=beacons))
+        attach_filter(opened, wanted)
         opened.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS_NEW, 1)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
         # What other programs send is heard when it comes back with TX flags: from the air.
@@ -159,22 +180,24 @@ class Tap:
         self._socket = bound
         self._buffer = mmap(-1, lib.MW_TAP_SLOTS_MAX * SLOT_BYTES)
         self._view = memoryview(self._buffer).toreadonly()
-        self._slots = ffi.from_buffer(self._buffer)
+        self._places = ffi.from_buffer(self._buffer)
         self._tapped = ffi.new("struct mw_tapped *")
         self._heard_ns = time.monotonic_ns()  # everything that is older was heard
+        self._slots = FEW
 
     def fileno(self) -> int:
         """The descriptor, to wait on; -1 when closed."""
         return self._socket.fileno()
 
     def drain(self) -> Drained:
-        """Every frame that waits, behind its radiotap header, and when the kernel received it.
+        """Frames that wait, behind their radiotap headers, and when the kernel received them: a
+        few, or everything as long as it has waited for long.
 
         ``error`` is ENETDOWN, once, when the interface was set down or deleted. If it comes up
         again, the tap hears again.
         """
         tapped = self._tapped
-        lib.mw_tap_drain(self.fileno(), self._slots, SLOT_BYTES, lib.MW_TAP_SLOTS_MAX, tapped)
+        lib.mw_tap_drain(self.fileno(), self._places, SLOT_BYTES, self._slots, tapped)
         now = time.monotonic_ns()
         ahead_ns = time.time_ns() - now
         frames = []
@@ -192,13 +215,15 @@ class Tap:
             times_ns.append(self._heard_ns)
         if not tapped.more:
             self._heard_ns = now
+        more = tapped.more != 0 and now - self._heard_ns > WAITED_NS
+        self._slots = lib.MW_TAP_SLOTS_MAX if more else FEW
         return Drained(
             frames,
             tapped.drops > 0,
             tapped.truncated,
             0,
             tapped.error,
-            tapped.more != 0,
+            more,
             times_ns,
         )
 

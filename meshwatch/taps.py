@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, closing
 
 from meshwatch.frames import Frames
 from meshwatch.model import InterfaceType
@@ -18,7 +19,7 @@ from meshwatch.observations import (
     Untapped,
 )
 from meshwatch.pump import Pump, Tee
-from meshwatch.tap import open_tap
+from meshwatch.tap import beacon_filter, open_tap, peering_filter
 
 RETRY_S = 30.0
 
@@ -147,9 +148,15 @@ class Taps:
 
     def _try(self, monitor: Monitor, now: int) -> str | None:
         """Open a tap; or why that cannot be."""
+        # Peering frames have a socket of their own, and are heard first.
+        filters = peering_filter(self._own[monitor.wiphy]), beacon_filter(beacons=self._beacons)
         try:
-            own = self._own[monitor.wiphy]
-            tap = open_tap(monitor, RECEIVE_BUFFER_BYTES, own, beacons=self._beacons)
+            with ExitStack() as unless_all:
+                opened = [
+                    unless_all.enter_context(closing(open_tap(monitor, RECEIVE_BUFFER_BYTES, each)))
+                    for each in filters
+                ]
+                unless_all.pop_all()
         except PermissionError:
             return f"{monitor.name}: needs CAP_NET_RAW"
         except OSError as error:
@@ -158,6 +165,6 @@ class Taps:
             return f"{monitor.name}: {error.strerror or error}"
         pump = Pump(Frames(monitor), self._observed, self._tee)
         pump.notice(self._seen.values(), now)
-        pump.open([tap], tap)
+        pump.open(opened, opened[-1])
         self._open[monitor] = pump
         return None

@@ -1,4 +1,5 @@
-"""The tap's filter, run by an interpreter of classic BPF: on real frames, and as it is meant."""
+"""The tap's filters, run by an interpreter of classic BPF: on real frames, and as they are
+meant."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from meshwatch.bpf import Instruction
-from meshwatch.tap import MOST_OWN, SLOT_BYTES, tap_filter
+from meshwatch.tap import MOST_OWN, SLOT_BYTES, beacon_filter, peering_filter
 
 # As Linux 6.1 put them on the air of mac80211_hwsim: three stations peer, one leaves.
 BEACON = bytes.fromhex(
@@ -46,8 +47,9 @@ HEADERS = [HWSIM, RECEIVED, SENT, LONG]
 
 # The three stations, as who of them we are decides what of their peering concerns us.
 ZERO, ONE, TWO = (f"42:00:00:00:0{number}:00" for number in range(3))
-FILTER = tap_filter([ZERO, TWO], beacons=True)
-FILTER_WITHOUT_BEACONS = tap_filter([ZERO, TWO], beacons=False)
+PEERING = peering_filter([ZERO, TWO])
+BEACONS = beacon_filter(beacons=True)
+NO_BEACONS = beacon_filter(beacons=False)
 
 
 def run(program: Sequence[Instruction], frame: bytes) -> int:
@@ -87,10 +89,11 @@ def run(program: Sequence[Instruction], frame: bytes) -> int:
                 raise AssertionError(f"an instruction of unknown code {code:#x}")
 
 
-def passes(frame: bytes) -> bool:
-    kept = run(FILTER, frame)
-    assert kept in (0, SLOT_BYTES + 1)
-    return kept > 0
+def passes(frame: bytes) -> str:
+    """Which of the filters; "" = none."""
+    kept = {"peering": run(PEERING, frame), "beacons": run(BEACONS, frame)}
+    assert set(kept.values()) <= {0, SLOT_BYTES + 1}
+    return " ".join(name for name, size in kept.items() if size)
 
 
 def changed(frame: bytes, place: int, octet: int) -> bytes:
@@ -101,83 +104,82 @@ def changed(frame: bytes, place: int, octet: int) -> bytes:
 @pytest.mark.parametrize(
     ("frame", "wanted"),
     [
-        (BEACON, True),
-        (changed(BEACON, 34, 0x10), True),  # with privacy, as secured meshes
-        (changed(BEACON, 34, 0x01), False),  # of an access point
-        (changed(BEACON, 34, 0x12), False),  # of an IBSS
-        (changed(BEACON, 0, 0x50), False),  # a probe response
-        (BEACON[:34], False),
-        (OPEN, True),
-        (CONFIRM, True),
-        (CLOSE, True),
-        (changed(CLOSE, 1, 0x08), True),  # repeated
-        (changed(CLOSE, 25, 0), False),
-        (changed(CLOSE, 25, 4), False),  # mesh group key inform
-        (changed(CLOSE, 25, 0xFF), False),
-        (changed(CLOSE, 24, 13), False),  # mesh action: path selection
-        (changed(CLOSE, 24, 4), False),  # public action
-        (changed(CLOSE, 0, 0xE0), False),  # action without acknowledgement
-        (CLOSE[:25], False),
-        (ACKNOWLEDGEMENT, False),
-        (MULTICAST_DATA, False),
-        (changed(QOS_NULL, 0, 0x48), False),
-        (b"", False),
+        (BEACON, "beacons"),
+        (changed(BEACON, 34, 0x10), "beacons"),  # with privacy, as secured meshes
+        (changed(BEACON, 34, 0x01), ""),  # of an access point
+        (changed(BEACON, 34, 0x12), ""),  # of an IBSS
+        (changed(BEACON, 0, 0x50), ""),  # a probe response
+        (BEACON[:34], ""),
+        (OPEN, "peering"),
+        (CONFIRM, "peering"),
+        (CLOSE, "peering"),
+        (changed(CLOSE, 1, 0x08), "peering"),  # repeated
+        (changed(CLOSE, 25, 0), ""),
+        (changed(CLOSE, 25, 4), ""),  # mesh group key inform
+        (changed(CLOSE, 25, 0xFF), ""),
+        (changed(CLOSE, 24, 13), ""),  # mesh action: path selection
+        (changed(CLOSE, 24, 4), ""),  # public action
+        (changed(CLOSE, 0, 0xE0), ""),  # action without acknowledgement
+        (CLOSE[:25], ""),
+        (ACKNOWLEDGEMENT, ""),
+        (MULTICAST_DATA, ""),
+        (changed(QOS_NULL, 0, 0x48), ""),
+        (b"", ""),
     ],
 )
-def test_real_frames_and_their_relatives(header: bytes, frame: bytes, wanted: bool) -> None:
-    assert passes(header + frame) is wanted
+def test_real_frames_and_their_relatives(header: bytes, frame: bytes, wanted: str) -> None:
+    assert passes(header + frame) == wanted
 
 
 @pytest.mark.parametrize(
-    ("header", "wanted"), [(HWSIM, False), (RECEIVED, False), (SENT, True), (LONG, False)]
+    ("header", "wanted"), [(HWSIM, ""), (RECEIVED, ""), (SENT, "beacons"), (LONG, "")]
 )
-def test_of_qos_null_frames_only_what_became_of_ours(header: bytes, wanted: bool) -> None:
-    assert passes(header + QOS_NULL) is wanted
-    assert passes(header + changed(QOS_NULL, 1, 0x0B)) is wanted
+def test_of_qos_null_frames_only_what_became_of_ours(header: bytes, wanted: str) -> None:
+    assert passes(header + QOS_NULL) == wanted
+    assert passes(header + changed(QOS_NULL, 1, 0x0B)) == wanted
 
 
 def test_beacons_can_be_left_out() -> None:
     frames = [RECEIVED + frame for frame in (OPEN, CONFIRM, CLOSE, ACKNOWLEDGEMENT)]
     for frame in (*frames, SENT + QOS_NULL, RECEIVED + QOS_NULL, b""):
-        assert run(FILTER_WITHOUT_BEACONS, frame) == run(FILTER, frame)
+        assert run(NO_BEACONS, frame) == run(BEACONS, frame)
     for header in HEADERS:
-        assert run(FILTER, header + BEACON) > 0
-        assert run(FILTER_WITHOUT_BEACONS, header + BEACON) == 0
+        assert run(BEACONS, header + BEACON) > 0
+        assert run(NO_BEACONS, header + BEACON) == 0
 
 
 @pytest.mark.parametrize("frame", [OPEN, CONFIRM, CLOSE], ids=["open", "confirm", "close"])
 def test_of_peering_frames_only_those_to_us_and_from_us(frame: bytes) -> None:
     parties = {frame[4:10].hex(":"), frame[10:16].hex(":")}
     for own in (ZERO, ONE, TWO):
-        assert bool(run(tap_filter([own], beacons=True), RECEIVED + frame)) is (own in parties)
+        assert bool(run(peering_filter([own]), RECEIVED + frame)) is (own in parties)
     others = [f"42:00:00:00:{number:02x}:01" for number in range(MOST_OWN)]
     for own in parties:
-        assert run(tap_filter([*others[1:], own], beacons=True), RECEIVED + frame)
-    assert not run(tap_filter(others, beacons=True), RECEIVED + frame)
-    assert not run(tap_filter([], beacons=True), RECEIVED + frame)
+        assert run(peering_filter([*others[1:], own]), RECEIVED + frame)
+    assert not run(peering_filter(others), RECEIVED + frame)
+    assert not run(peering_filter([]), RECEIVED + frame)
     too_many = [*others, "42:00:00:00:99:99"]
-    assert run(tap_filter(too_many, beacons=True), RECEIVED + frame)
+    assert run(peering_filter(too_many), RECEIVED + frame)
 
 
 def test_no_jump_is_longer_than_the_kernel_has_it() -> None:
-    longest = tap_filter([f"42:00:00:00:00:{n:02x}" for n in range(MOST_OWN)], beacons=True)
+    longest = peering_filter([f"42:00:00:00:00:{n:02x}" for n in range(MOST_OWN)])
     assert all(0 <= jump < 256 for step in longest for jump in step[2:])
 
 
-def is_wanted(frame: bytes) -> bool:
-    """What the filter is to let in, in other words."""
+def is_wanted(frame: bytes) -> str:
+    """What the filters are to let in, in other words."""
     header = int.from_bytes(frame[2:4], "little")
     sent = len(frame) > 5 and bool(frame[5] & 0x80)
     match tuple(frame[header:]) if len(frame) >= 4 else ():
-        case (0x80, *rest):
-            return len(rest) > 33 and not rest[33] & 3
-        case (0xD0, *rest):
+        case (0x80, *rest) if len(rest) > 33 and not rest[33] & 3:
+            return "beacons"
+        case (0xD0, *rest) if tuple(rest[23:25]) in {(15, 1), (15, 2), (15, 3)}:
             own = {tuple(bytes.fromhex(each.replace(":", ""))) for each in (ZERO, TWO)}
-            concerns = bool({tuple(rest[3:9]), tuple(rest[9:15])} & own)
-            return concerns and tuple(rest[23:25]) in {(15, 1), (15, 2), (15, 3)}
-        case (0xC8, *_):
-            return sent
-    return False
+            return "peering" if {tuple(rest[3:9]), tuple(rest[9:15])} & own else ""
+        case (0xC8, *_) if sent:
+            return "beacons"
+    return ""
 
 
 @given(
@@ -192,7 +194,7 @@ def is_wanted(frame: bytes) -> bool:
     st.lists(st.tuples(st.integers(0, 60), st.integers(0, 255)), max_size=3),
 )
 @example(b"\x00\x00\x00\x00\x00\x80\xc8", [])
-def test_the_filter_is_what_is_meant(frame: bytes, accidents: list[tuple[int, int]]) -> None:
+def test_the_filters_are_what_is_meant(frame: bytes, accidents: list[tuple[int, int]]) -> None:
     for place, octet in accidents:
         frame = changed(frame, place, octet) if place < len(frame) else frame
-    assert passes(frame) is is_wanted(frame)
+    assert passes(frame) == is_wanted(frame)

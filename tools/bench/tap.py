@@ -34,7 +34,7 @@ from meshwatch.observations import BeaconSeen, Monitor, Observation, StationsSwe
 from meshwatch.pump import Pump
 from meshwatch.records import Drained
 from meshwatch.table import Table
-from meshwatch.tap import open_tap
+from meshwatch.tap import beacon_filter, open_tap, peering_filter
 from tests.process.test_tap import Radio
 from tests.pure import frame_bytes as f
 from tests.pure import kernel_bytes as k
@@ -145,9 +145,10 @@ class Quiet:
         """Begin, with a tap or without, which hears beacons or not."""
         self._feed.open()
         if monitor is not None:
-            tap = open_tap(monitor, RECEIVE_BUFFER_BYTES, [f.OWN], beacons=beacons)
+            filters = peering_filter([f.OWN]), beacon_filter(beacons=beacons)
+            taps = [open_tap(monitor, RECEIVE_BUFFER_BYTES, each) for each in filters]
             self._pumps.append(Pump(Frames(monitor), self._observed))
-            self._pumps[-1].open([tap], tap)
+            self._pumps[-1].open(taps, taps[-1])
         self._pumps[0].open([self._kernel], self._kernel)
 
     def close(self) -> None:
