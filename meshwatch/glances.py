@@ -35,14 +35,14 @@ class Glances:
         """Look at this station at once; False: at all, rather, as was done at ``dumped_ns``."""
         self._wishes = [time for time in self._wishes if time > now - SPAN_NS] + [now]
         fresh = dumped_ns is not None and now - dumped_ns < FRESH_NS
-        if self._rests(now) or (len(self._wishes) > WISHES_PER_SPAN and not fresh):
+        if self.rests(now) or (len(self._wishes) > WISHES_PER_SPAN and not fresh):
             return False
         return self.want(address, now)
 
     def want(self, address: str, now: int, after_ns: tuple[int, ...] = (0,)) -> bool:
         """Look at this station so long after ``now``, instead of what was wanted of it later;
         False: they were too many of late."""
-        if self._rests(now):
+        if self.rests(now):
             return False
         wanted = {now + ns for ns in after_ns}
         if len(after_ns) == 1:  # one more look does not end a burst
@@ -71,5 +71,6 @@ class Glances:
                 self._times[address] = later
         return due
 
-    def _rests(self, now: int) -> bool:
+    def rests(self, now: int) -> bool:
+        """They were too many."""
         return self._rests_until_ns is not None and now < self._rests_until_ns

@@ -28,7 +28,6 @@ from collections.abc import Iterable
 
 from meshwatch import codec
 from meshwatch.absences import CHANNEL_SWITCHES, Absences
-from meshwatch.glances import PEERING_NS
 from meshwatch.interfaces import Interfaces
 from meshwatch.look import INTERFACES, Findings, Look
 from meshwatch.netlink import INTERRUPTED, Buffer, Exchange, Health, Request
@@ -40,7 +39,6 @@ from meshwatch.observations import (
     LinkSeen,
     LookWanted,
     Observation,
-    PeeringAction,
     PeeringSeen,
     ProbeWanted,
     Question,
@@ -145,10 +143,9 @@ class Nl80211:
             case ProbeWanted(ifindex, address):
                 if watched := self._interfaces.watched.get(ifindex):
                     watched.want_probe(address, now)
-            case PeeringSeen(ifindex, address, action=action) if action is not PeeringAction.OPEN:
-                # What follows from an Open shows in the answer to it.
+            case PeeringSeen(ifindex, address, action=action):
                 if watched := self._interfaces.watched.get(ifindex):
-                    watched.glances.want(address, now, PEERING_NS)
+                    watched.peering(address, action, now)
             case LinkSeen():
                 self._interfaces.linked(hint, now)
             case InterfaceDeleted(ifindex):

@@ -11,6 +11,8 @@ The policy for the stations of one interface:
   (its table is full, its mesh is another) costs those 10 s once;
 * among many stations, one that is new or worth quick looks is looked at alone instead, until the
   next dump is due (:mod:`meshwatch.watched`);
+* while frames of peering pass, looks that nothing hinted at wait for 200 ms: a look at many takes
+  as long as a link does to come up, and that one is looked at alone;
 * a beacon that the kernel offers to a user-space peering manager is a hint once a minute and
   neighbor: without a manager that takes it, every beacon is offered;
 * a look at many costs more and is made less often: quick ones show at most a hundred stations a
@@ -30,6 +32,7 @@ QUICK_NS = 250 * MS_NS
 QUICK_SPAN_NS = 10_000 * MS_NS
 BURST_NS = (10 * MS_NS, 50 * MS_NS, 150 * MS_NS, 300 * MS_NS)
 GAP_NS = 40 * MS_NS
+WAIT_NS = 200 * MS_NS
 QUICK_EACH_NS, GAP_EACH_NS = 10 * MS_NS, 1 * MS_NS  # for each station that a look shows
 RETRY_NS = 50 * MS_NS
 
@@ -62,6 +65,7 @@ class Pace:
         self.taken_ns: int | None = None  # the last look
         self._quick_since_ns = self._quick_until_ns = now
         self._not_before_ns = now
+        self._busy_until_ns = now
         self._tries = 0
 
     def due(self) -> int | None:
@@ -71,7 +75,8 @@ class Pace:
             quick_ns = min(self._quick_ns, self.period_ns)
             quick = max(self.taken_ns, self._quick_since_ns) + quick_ns
             is_quick = quick <= self._quick_until_ns
-            times.append(quick if is_quick else self.taken_ns + self.period_ns)
+            regular = quick if is_quick else self.taken_ns + self.period_ns
+            times.append(max(regular, min(self._busy_until_ns, regular + WAIT_NS)))
         return max(min(times), self._not_before_ns) if times else None
 
     def is_due(self, now: int) -> bool:
@@ -94,6 +99,10 @@ class Pace:
     def want(self, now: int) -> None:
         """Look as soon as that may be; nothing is thought to have changed."""
         self._burst = [now, *self._burst]
+
+    def wait(self, now: int) -> None:
+        """Something else has to be looked at in the next moment."""
+        self._busy_until_ns = now + WAIT_NS
 
     def quicken(self, now: int) -> None:
         """Something is going on."""

@@ -7,11 +7,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from meshwatch import measuring, probes
-from meshwatch.glances import Glances
+from meshwatch.glances import PEERING_NS, Glances
 from meshwatch.look import Look
 from meshwatch.measuring import Measuring
 from meshwatch.model import InterfaceType
-from meshwatch.observations import InterfaceSeen, Observation, ProbeAnswered, Station, StationSeen
+from meshwatch.observations import (
+    InterfaceSeen,
+    Observation,
+    PeeringAction,
+    ProbeAnswered,
+    Station,
+    StationSeen,
+)
 from meshwatch.pace import BURST_NS, MS_NS, Pace, Spells
 from meshwatch.probes import Probes
 
@@ -73,6 +80,13 @@ class Watched:
     def _looks_alone(self, address: str, now: int) -> bool:
         """Look closely at this one of many; False: better at all of them."""
         return len(self._stations) >= FEW and self.glances.want(address, now, CLOSELY_NS)
+
+    def peering(self, address: str, action: PeeringAction, now: int) -> None:
+        """A tap heard such a frame to or from this station."""
+        if not self.glances.rests(now):
+            self.pace.wait(now)
+        if action is not PeeringAction.OPEN:  # what follows from an Open shows in the answer to it
+            self.glances.want(address, now, PEERING_NS)
 
     def want_look(self, address: str, now: int) -> None:
         """Look at this station, if not at all of them."""

@@ -51,3 +51,16 @@ def test_a_crowd_that_is_gone_is_forgotten() -> None:
     times = looks_ms(pace, 10, 25_000, 21_000)
     assert min(b - a for a, b in pairwise(times)) == 40
     assert times[-1] - times[-2] == 250
+
+
+def test_regular_looks_wait_while_peering_goes_on_but_not_for_ever() -> None:
+    pace = polled()
+    looks_ms(pace, 25, 11_500)
+    assert pace.due() == 12_000 * MS_NS
+    pace.wait(11_950 * MS_NS)
+    assert pace.due() == 12_150 * MS_NS
+    for ms in range(11_960, 12_300, 10):
+        pace.wait(ms * MS_NS)
+    assert pace.due() == 12_200 * MS_NS
+    pace.hint(12_000 * MS_NS)
+    assert pace.due() == 12_010 * MS_NS
