@@ -161,7 +161,7 @@ def report(
 ) -> None:
     """The table: median and worst, in ms and, for the vanished, in beacon intervals."""
     kinds = ("established", "re-established", "closed", "vanished", "returned")
-    print(f"{'median/worst, ms':<16}" + "".join(f"{knower.name:>22}" for knower in knowers))
+    print(f"{'median/worst, ms':<16}" + "".join(f"{knower.name:>23}" for knower in knowers))
     for kind in kinds:
         cells = []
         for knower in knowers:
@@ -169,6 +169,6 @@ def report(
             text = str(column)
             if kind == "vanished" and column.delays_s:
                 text += f" {statistics.median(column.delays_s) / (interval_tu * TU_S):.2f} B"
-            cells.append(f"{text:>22}")
+            cells.append(f"{text:>23}")
         if any(event.kind == kind for event in events):
             print(f"{kind:<16}" + "".join(cells))

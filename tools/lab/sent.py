@@ -1,7 +1,9 @@
 """What meshwatch put on the air of its own accord, counted in a capture of hwsim0.
 
 Probes, pokes and echo requests are told from a radio's other frames by their form: a QoS Null
-frame of mac80211, which it sends when a link is made, has four addresses, a probe three.
+frame of mac80211, which it sends when a link is made, has four addresses, a probe three. A poke
+to somebody whom the kernel never sent anything is a neighbor solicitation instead, sent to a
+group; what the kernel solicits for others counts as well.
 """
 
 from __future__ import annotations
@@ -14,12 +16,17 @@ from tools.harness.capture import Frame
 HOUR_S = 3600.0
 
 _QOS_NULL, _QOS_DATA = 0xC8, 0x88
-_TO_AND_FROM, _RETRY, _PROTECTED = 0x03, 0x08, 0x40  # in the second byte of frame control
+_TO_AND_FROM, _FROM, _RETRY, _PROTECTED = (
+    0x03,
+    0x02,
+    0x08,
+    0x40,
+)  # in the second byte of frame control
 _HEADER, _ADDRESS, _QOS_CONTROL = 24, 6, 2
 _MESH_CONTROL = {0: 6, 1: 12, 2: 18}  # bytes, by address extension
 _IPV6_FOLLOWS = bytes.fromhex("aaaa0300000086dd")  # LLC and SNAP
 _UDP, _ICMPV6 = 17, 58
-_DISCARD, _ECHO_REQUEST = 9, 128
+_DISCARD, _ECHO_REQUEST, _SOLICITATION = 9, 128, 135
 
 
 class Sent(NamedTuple):
@@ -28,6 +35,7 @@ class Sent(NamedTuple):
     probes: int
     pokes: int
     echoes: int
+    solicitations: int
 
     @property
     def frames(self) -> int:
@@ -57,10 +65,15 @@ def _kind(mpdu: bytes) -> str:
         return ""
     if mpdu[0] == _QOS_NULL and not mpdu[1] & _TO_AND_FROM:
         return "probes"
-    if mpdu[0] != _QOS_DATA or mpdu[1] & _TO_AND_FROM != _TO_AND_FROM:
-        return ""  # to a group, or of no mesh
-    source = mpdu[_HEADER : _HEADER + _ADDRESS]
-    body = mpdu[_HEADER + _ADDRESS + _QOS_CONTROL :]
+    if mpdu[0] != _QOS_DATA:
+        return ""
+    if mpdu[1] & _TO_AND_FROM == _TO_AND_FROM:
+        source, body = mpdu[_HEADER : _HEADER + _ADDRESS], mpdu[_HEADER + _ADDRESS :]
+    elif mpdu[1] & _TO_AND_FROM == _FROM:
+        source, body = mpdu[16 : 16 + _ADDRESS], mpdu[_HEADER:]
+    else:
+        return ""  # of no mesh
+    body = body[_QOS_CONTROL:]
     if source != mpdu[10:16] or len(body) < 1:
         return ""  # forwarded
     packet = body[_MESH_CONTROL.get(body[0] & 3, len(body)) :]
@@ -69,4 +82,5 @@ def _kind(mpdu: bytes) -> str:
     ipv6 = packet[len(_IPV6_FOLLOWS) :]
     if ipv6[6] == _UDP and int.from_bytes(ipv6[42:44], "big") == _DISCARD:
         return "pokes"
-    return "echoes" if ipv6[6] == _ICMPV6 and ipv6[40] == _ECHO_REQUEST else ""
+    icmp = ipv6[40] if ipv6[6] == _ICMPV6 else 0
+    return {_ECHO_REQUEST: "echoes", _SOLICITATION: "solicitations"}.get(icmp, "")
