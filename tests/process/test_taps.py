@@ -6,15 +6,18 @@ import asyncio
 
 from meshwatch.model import InterfaceType
 from meshwatch.observations import (
+    BeaconSeen,
     InterfaceDeleted,
     InterfaceSeen,
     LinkSeen,
     Observation,
+    PeeringSeen,
     SourceState,
     Untapped,
 )
 from meshwatch.taps import Taps
-from tests.process.test_tap import Radio, in_namespace
+from tests.process.test_tap import Radio, drain_late, in_namespace
+from tests.pure import frame_bytes as f
 
 OWN = "02:00:00:00:00:00"
 
@@ -24,10 +27,16 @@ class World:
 
     def __init__(self, *only: str) -> None:
         self.said: list[Observation] = []
+        self.heard: list[Observation] = []
         self.taps = Taps(
-            lambda *_: None, self.said.append, None, beacons=True, only=frozenset(only)
+            lambda _, heard, __: self.heard.extend(heard),
+            self.said.append,
+            None,
+            beacons=True,
+            only=frozenset(only),
         )
-        self.monitors = [Radio("mon0").monitor.ifindex, Radio("mon1").monitor.ifindex]
+        self.radios = [Radio("mon0"), Radio("mon1")]
+        self.monitors = [radio.monitor.ifindex for radio in self.radios]
         for wiphy in (0, 1):
             mesh = InterfaceSeen(100 + wiphy, f"mesh{wiphy}", InterfaceType.MESH, wiphy, OWN)
             self.taps.notice([mesh], 0)
@@ -116,6 +125,25 @@ def test_a_tap_lets_in_what_concerns_the_interfaces_there_are() -> None:
         assert world.tell(InterfaceSeen(100, "named", InterfaceType.MESH, 0, other)) == []
         assert world.taps.pump_for(100) is after[0]
         world.taps.close()
+
+    asyncio.run(scenario())
+
+
+@in_namespace
+def test_a_peering_frame_is_heard_before_the_beacons_that_came_before_it() -> None:
+    async def scenario() -> None:
+        world = World()
+        world.monitor(0)
+        peer = "02:00:00:00:00:01"
+        world.radios[0].emit(*[f.heard(f.beacon(peer))] * 20, f.heard(f.close(OWN, peer)))
+        drain_late()
+        pump = world.taps.pump_for(100)
+        assert pump is not None
+        pump.turn()
+        world.taps.close()
+        first, *others = map(type, world.heard)
+        assert first is PeeringSeen
+        assert set(others) == {BeaconSeen}
 
     asyncio.run(scenario())
 

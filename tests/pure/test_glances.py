@@ -35,8 +35,8 @@ def kernel() -> Kernel:
     return Kernel(settled(A), A)
 
 
-def frame(address: str, ms: float) -> PeeringSeen:
-    return PeeringSeen(MESH0, address, round(ms * MS), PeeringAction.CLOSE, outgoing=False)
+def frame(address: str, ms: float, action: PeeringAction = PeeringAction.CLOSE) -> PeeringSeen:
+    return PeeringSeen(MESH0, address, round(ms * MS), action, outgoing=False)
 
 
 # ---- when they are due --------------------------------------------------------------------------
@@ -162,6 +162,21 @@ def test_a_peering_frame_is_a_burst_of_looks() -> None:
     assert [ms for ms, _ in talk.looks_ms] == [100, 105, 120, 135, 160, 250, 450]
     talk.run(2900)
     assert len(talk.looks_ms) == 7
+
+
+def test_an_open_frame_keeps_the_next_moment_free_of_dumps() -> None:
+    quiet, busy = kernel(), kernel()
+    for talk in (quiet, busy):
+        talk.run(20_000)
+    dump_ms = quiet.dumps_ms[-1] + 1000
+    for talk in (quiet, busy):
+        talk.run(dump_ms - 30)
+    busy.notice(dump_ms - 30, frame(A, dump_ms - 30, PeeringAction.OPEN))
+    for talk in (quiet, busy):
+        talk.run(dump_ms + 300)
+    assert busy.looks_ms == quiet.looks_ms
+    assert quiet.dumps_ms[-1] == dump_ms
+    assert busy.dumps_ms[-1] == dump_ms + 170
 
 
 def test_a_close_that_the_first_look_does_not_show_yet() -> None:
