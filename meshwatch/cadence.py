@@ -7,7 +7,8 @@ largest counts, and the neighbor's own is always among them.
 Without a tap, the times of the signs of life tell: beacons come at multiples of their interval
 (IEEE 802.11-2020 11.1.3.2, target beacon transmission times), traffic does not. An interval fits
 if the distance of two signs was a multiple of it, and if no more frames came than beacons had to:
-what is sent all the time is seen at multiples of our own interval of looking. It is believed
+what is sent all the time is seen at multiples of our own interval of looking, and where looks
+follow the beacons, twice an interval fits as well. It is believed
 after twelve fits, of which each misfit takes four away, as of other times one in four fits by
 chance; and the largest such one counts. A silence of more than two of them at a look is a misfit.
 """
@@ -25,7 +26,8 @@ _USUAL_TU = (1000, 500, 400, 300, 250, 200, 100)  # descending
 _FITS_NEEDED, _MISFIT = 12, 4
 _TOLERANCE_NS = 12_000_000  # beacons are late, and the kernel counts in jiffies
 _SPAN_NS = 2 * _TOLERANCE_NS
-_COUNTED = 2  # mac80211 counts some beacons twice: those that also update the peering
+# mac80211 counts the beacons of peers twice; and a little traffic beside them does not matter.
+_MOST_PER_BEACON = 2.5
 # At a look a new beacon is due already, and one may be lost.
 _USUAL_NS = tuple((place, tu * TU_NS, tu * TU_NS * 9 // 4) for place, tu in enumerate(_USUAL_TU))
 
@@ -95,7 +97,7 @@ class Cadence:
             if (
                 near_ns % interval_ns <= _SPAN_NS
                 and silence_ns <= longest_ns
-                and came <= _COUNTED * (distance_ns // interval_ns + 2)
+                and came <= _MOST_PER_BEACON * (near_ns // interval_ns)
             ):
                 if fits[place] < 2 * _FITS_NEEDED:
                     fits[place] += 1

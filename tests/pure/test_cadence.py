@@ -36,6 +36,17 @@ def test_a_usual_interval_is_learned_from_looks(interval_tu: int, loss: float) -
     assert cadence.known_tu in {cadence.tu, None}
 
 
+@pytest.mark.parametrize("beacons_apart", [2, 4, 5, 10])
+def test_looks_that_follow_the_beacons_do_not_make_the_interval_longer(beacons_apart: int) -> None:
+    """As those an agent's pokes need, which come so long after the last beacon."""
+    cadence = learned(100)
+    start_ns = 61 * SECOND
+    for look in range(100):
+        beacon = look * beacons_apart
+        cadence.live(start_ns + beacon * 100 * TU_NS, 1000 + 2 * beacon)  # as mac80211 counts
+    assert cadence.tu == 100
+
+
 def test_an_unusual_interval_is_not_taken_for_a_shorter_one() -> None:
     assert learned(777).tu == DEFAULT_TU
 
