@@ -8,9 +8,9 @@ Without a tap, the times of the signs of life tell: beacons come at multiples of
 (IEEE 802.11-2020 11.1.3.2, target beacon transmission times), traffic does not. An interval fits
 if the distance of two signs was a multiple of it, and if no more frames came than beacons had to:
 what is sent all the time is seen at multiples of our own interval of looking, and where looks
-follow the beacons, twice an interval fits as well. It is believed
-after twelve fits, of which each misfit takes four away, as of other times one in four fits by
-chance; and the largest such one counts. A silence of more than two of them at a look is a misfit.
+follow the beacons, all they see may be multiples of twice the interval, too. It is believed after
+twelve fits, of which each misfit takes four away, as of other times one in four fits by chance;
+and the largest such one counts. A silence of more than two of them at a look is a misfit.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ class Scene:
         lab.leave(2)
         lab.join(2)
         self.move(2, 1)
-        time.sleep(REST_S)
+        time.sleep(REST_S)  # nothing needs to be told: the table said "present" all the while
         self.follows(2, "present")
         lab.sh("ip link set mesh1 down")
         self.follows(1, None)

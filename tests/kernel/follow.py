@@ -15,7 +15,7 @@ def main(path: str) -> None:
             try:
                 stream.connect(path)
             except OSError:
-                time.sleep(0.05)
+                time.sleep(0.05)  # nothing tells that a socket appears where none is
                 continue
             with stream.makefile("rb") as lines:
                 for line in lines:

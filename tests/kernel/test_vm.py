@@ -52,7 +52,7 @@ def eventually(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + EVENT_TIMEOUT_S
     while not condition():
         assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.1)
+        time.sleep(0.1)  # what is asked about in the guest has no event here
 
 
 def test_runs_the_kernel_asked_for(machine: Machine) -> None:

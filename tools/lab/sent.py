@@ -16,13 +16,9 @@ from tools.harness.capture import Frame
 HOUR_S = 3600.0
 
 _QOS_NULL, _QOS_DATA = 0xC8, 0x88
-_TO_AND_FROM, _FROM, _RETRY, _PROTECTED = (
-    0x03,
-    0x02,
-    0x08,
-    0x40,
-)  # in the second byte of frame control
-_HEADER, _ADDRESS, _QOS_CONTROL = 24, 6, 2
+# In the second byte of frame control.
+_TO_AND_FROM, _FROM, _RETRY, _PROTECTED = 0x03, 0x02, 0x08, 0x40
+_HEADER, _ADDRESS, _ADDRESS_3, _QOS_CONTROL = 24, 6, 16, 2
 _MESH_CONTROL = {0: 6, 1: 12, 2: 18}  # bytes, by address extension
 _IPV6_FOLLOWS = bytes.fromhex("aaaa0300000086dd")  # LLC and SNAP
 _UDP, _ICMPV6 = 17, 58
@@ -70,7 +66,7 @@ def _kind(mpdu: bytes) -> str:
     if mpdu[1] & _TO_AND_FROM == _TO_AND_FROM:
         source, body = mpdu[_HEADER : _HEADER + _ADDRESS], mpdu[_HEADER + _ADDRESS :]
     elif mpdu[1] & _TO_AND_FROM == _FROM:
-        source, body = mpdu[16 : 16 + _ADDRESS], mpdu[_HEADER:]
+        source, body = mpdu[_ADDRESS_3 : _ADDRESS_3 + _ADDRESS], mpdu[_HEADER:]
     else:
         return ""  # of no mesh
     body = body[_QOS_CONTROL:]
